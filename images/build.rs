@@ -4,7 +4,8 @@ use std::env;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if env::var_os("CARGO_FEATURE_IMAGE").is_none() {
-        // An image without the feature is empty: it has no `main` that the linker could find.
+        // Without the feature, an image is an empty program without the entry point that the linker
+        // would need.
         println!("cargo::rustc-link-arg-bins=-Wl,--unresolved-symbols=ignore-all");
         return;
     }

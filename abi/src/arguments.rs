@@ -1,11 +1,11 @@
 //! A program's arguments: strings on a page of its own, which its parent has filled.
 //!
-//! The page is at [`ARGUMENTS`] in the child, read-only. It holds 32-bit words, little-endian, followed by bytes: the
-//! number of arguments; the length of each in bytes; then the bytes of all of them, one after the other, each in UTF-8.
-//! Further bytes have no meaning. A page of zeros has no arguments.
+//! The page is at [`ARGUMENTS`] in the child, read-only. It holds 32-bit words, little-endian, followed by bytes. The
+//! first word is the number of arguments, and the next words are their lengths in bytes. The bytes of all arguments
+//! follow, one after the other, in UTF-8. Further bytes have no meaning. A page of zeros has no arguments.
 //!
 //! A parent lays the page out at any address of its own, and passes this address to `spawn`. The kernel copies the page
-//! and does not read it. So a program must not trust the page's contents: [`Arguments::parse`] does not.
+//! and does not read it. So a program must not trust the page's contents: [`ProgramArguments::parse`] does not.
 //!
 //! ```
 //! let mut page = [0; abi::PAGE_SIZE as usize];
@@ -65,17 +65,17 @@ pub fn write<'a>(
 
 /// The arguments on a page, first to last.
 #[derive(Clone, Debug)]
-pub struct Arguments<'a> {
+pub struct ProgramArguments<'a> {
     lengths: &'a [u8],
     bytes: &'a str,
 }
 
-impl<'a> Arguments<'a> {
+impl<'a> ProgramArguments<'a> {
     /// No arguments.
-    pub const NONE: Arguments<'static> = Arguments { lengths: &[], bytes: "" };
+    pub const NONE: ProgramArguments<'static> = ProgramArguments { lengths: &[], bytes: "" };
 
     /// The arguments on a page; `None` if the page does not have this module's format.
-    pub fn parse(page: &'a [u8]) -> Option<Arguments<'a>> {
+    pub fn parse(page: &'a [u8]) -> Option<ProgramArguments<'a>> {
         let (count, rest) = page.split_first_chunk()?;
         let count = u32::from_le_bytes(*count) as usize;
         let (lengths, bytes) = rest.split_at_checked(count.checked_mul(WORD)?)?;
@@ -85,7 +85,7 @@ impl<'a> Arguments<'a> {
             *end += length;
             Some(*end)
         });
-        ends.all(|end| bytes.is_char_boundary(end)).then_some(Arguments { lengths, bytes })
+        ends.all(|end| bytes.is_char_boundary(end)).then_some(ProgramArguments { lengths, bytes })
     }
 }
 
@@ -94,7 +94,7 @@ fn words(bytes: &[u8]) -> impl Iterator<Item = usize> {
     bytes.chunks_exact(WORD).map(|word| word.iter().rev().fold(0, |value, &byte| value << 8 | usize::from(byte)))
 }
 
-impl<'a> Iterator for Arguments<'a> {
+impl<'a> Iterator for ProgramArguments<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
@@ -110,7 +110,7 @@ impl<'a> Iterator for Arguments<'a> {
     }
 }
 
-impl ExactSizeIterator for Arguments<'_> {}
+impl ExactSizeIterator for ProgramArguments<'_> {}
 
 #[cfg(test)]
 mod tests {
@@ -130,8 +130,8 @@ mod tests {
     fn what_is_written_is_read() {
         for arguments in [&[][..], &[""], &["a", "", "bc", "\u{e9}t\u{e9}"]] {
             let page = page(arguments).unwrap();
-            assert!(Arguments::parse(&page).unwrap().eq(arguments.iter().copied()));
-            assert_eq!(Arguments::parse(&page).unwrap().len(), arguments.len());
+            assert!(ProgramArguments::parse(&page).unwrap().eq(arguments.iter().copied()));
+            assert_eq!(ProgramArguments::parse(&page).unwrap().len(), arguments.len());
         }
     }
 
@@ -139,7 +139,7 @@ mod tests {
     fn a_page_holds_a_page_and_no_more() {
         let longest = "x".repeat(PAGE_SIZE as usize - 12);
         let full = page(&["", &longest]).unwrap();
-        assert!(Arguments::parse(&full).unwrap().eq(["", &longest]));
+        assert!(ProgramArguments::parse(&full).unwrap().eq(["", &longest]));
         assert_eq!(page(&["y", &longest]), Err(TooLong));
         assert_eq!(page(&vec![""; PAGE_SIZE as usize / 4]), Err(TooLong));
         assert!(page(&vec![""; PAGE_SIZE as usize / 4 - 1]).is_ok());
@@ -151,7 +151,7 @@ mod tests {
             let mut page: Vec<u8> =
                 words.iter().flat_map(|word| word.to_le_bytes()).chain(rest.iter().copied()).collect();
             page.resize(PAGE_SIZE as usize, 0);
-            Arguments::parse(&page).map(|arguments| arguments.map(String::from).collect::<Vec<_>>())
+            ProgramArguments::parse(&page).map(|arguments| arguments.map(String::from).collect::<Vec<_>>())
         };
         assert_eq!(words(&[1, 2], b"ab"), Some(vec![String::from("ab")]));
         for bad in [&[1024][..], &[u32::MAX], &[1, 4089], &[1, u32::MAX], &[2, u32::MAX, 2], &[1 << 30]] {
@@ -160,6 +160,6 @@ mod tests {
         assert_eq!(words(&[1, 1], b"\xFF"), None);
         // A character that spans the end of an argument.
         assert_eq!(words(&[2, 1, 1], "\u{e9}".as_bytes()), None);
-        assert!(Arguments::parse(&[]).is_none() && Arguments::parse(&[1, 0, 0]).is_none());
+        assert!(ProgramArguments::parse(&[]).is_none() && ProgramArguments::parse(&[1, 0, 0]).is_none());
     }
 }

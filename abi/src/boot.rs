@@ -53,7 +53,7 @@ pub struct Start<'a> {
 
 /// An error in a line of the boot list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Error<'a> {
+pub struct BootListError<'a> {
     /// Number of the line, from 1.
     pub line: u32,
     /// The problem of the line.
@@ -92,7 +92,7 @@ impl fmt::Display for Field {
     }
 }
 
-impl fmt::Display for Error<'_> {
+impl fmt::Display for BootListError<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(formatter, "boot list, line {}: ", self.line)?;
         match self.problem {
@@ -104,16 +104,16 @@ impl fmt::Display for Error<'_> {
     }
 }
 
-impl core::error::Error for Error<'_> {}
+impl core::error::Error for BootListError<'_> {}
 
 /// Reads a boot list, line by line.
-pub fn parse(list: &str) -> impl Iterator<Item = Result<Start<'_>, Error<'_>>> {
+pub fn parse(list: &str) -> impl Iterator<Item = Result<Start<'_>, BootListError<'_>>> {
     (1..).zip(list.lines()).filter_map(|(line, text)| {
         let text = text.split('#').next().unwrap_or_default().trim_ascii();
         if text.is_empty() {
             return None;
         }
-        Some(start(line, text).map_err(|problem| Error { line, problem }))
+        Some(start(line, text).map_err(|problem| BootListError { line, problem }))
     })
 }
 
@@ -141,11 +141,11 @@ fn number(field: Field, word: &str) -> Result<u32, Problem<'_>> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Error, Field, Problem, Start, TooLong, Words, parse};
+    use super::{BootListError, Field, Problem, Start, TooLong, Words, parse};
     use std::string::ToString;
     use std::vec::Vec;
 
-    fn read(list: &str) -> Result<Vec<Start<'_>>, Error<'_>> {
+    fn read(list: &str) -> Result<Vec<Start<'_>>, BootListError<'_>> {
         parse(list).collect()
     }
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_and_the_word() {
-        let error = |line, problem| Err(Error { line, problem });
+        let error = |line, problem| Err(BootListError { line, problem });
         assert_eq!(read("0 hello 1\n0\n"), error(2, Problem::Missing(Field::Image)));
         assert_eq!(read("0 hello # 3"), error(1, Problem::Missing(Field::Quota)));
         assert_eq!(read("\n-1 hello 3"), error(2, Problem::NotANumber(Field::Cpu, "-1")));

@@ -3,7 +3,7 @@ use crate::Error;
 
 /// The table's row of a call.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct CallRow {
     /// Its name.
     pub name: &'static str,
     /// The names of its arguments, in the order of the convention's registers.
@@ -34,9 +34,9 @@ macro_rules! calls {
             pub const ALL: &[Call] = &[$(Call::$name,)*];
 
             /// The table's row of this call.
-            pub const fn row(self) -> Row {
+            pub const fn row(self) -> CallRow {
                 match self {
-                    $(Call::$name => Row {
+                    $(Call::$name => CallRow {
                         name: $word,
                         arguments: &[$(stringify!($argument)),*],
                         result: $result,
@@ -51,30 +51,31 @@ macro_rules! calls {
 }
 
 calls! {
-    /// Writes bytes of the caller's memory to the console, at most to the end of the page that `address` lies in, and gives
-    /// how many. A page that the caller has not touched yet is reserved.
+    /// Writes bytes of the caller's memory to the console, at most to the end of the page that contains `address`, and
+    /// returns the number of bytes written. A page that the caller has not touched yet is reserved.
     0 Puts = "puts" (address, length) -> "written",
     touches "the caller's page map and quota, if a page is reserved", errors [InvalAddr, Mem];
 
-    /// Starts program `image` of the boot archive with `quota` pages of the caller's own, and gives the child's thread number.
-    /// The caller's page at `arguments` is copied for the child, which has it read-only at `abi::arguments::ARGUMENTS` and pays
-    /// for it; where `arguments` is 0, it has none.
+    /// Starts program `image` of the boot archive with `quota` pages of the caller's own, and returns the child's
+    /// thread number. If `arguments` is not 0, the caller's page at this address is copied for the child. The child has
+    /// the copy read-only at `abi::arguments::ARGUMENTS`, and pays for it.
     2 Spawn = "spawn" (image, quota, arguments) -> "child",
     touches "the child, the caller's quota and its count of children, the ready queue", errors [InvalId, InvalAddr, Mem];
 
     /// Lets the next ready thread of this CPU run.
     3 Yield = "yield" () -> "",
-    touches "who runs on this CPU", errors [];
+    touches "which thread runs on this CPU", errors [];
 
-    /// The first words of the caller's page at `address`, at most 1024, become the message of the channel, as soon as there
-    /// is room for one; gives how many. A page that the caller has not touched yet is reserved.
+    /// Sends the first words of the caller's page at `address`, at most 1024, as a message on the channel, as soon as
+    /// the channel has room for one; returns the number of words sent. A page that the caller has not touched yet is
+    /// reserved.
     8 Send = "send" (channel, address, words) -> "sent",
     touches "the channel and its message, its queue, the caller's page map and quota, if a page is reserved",
     errors [InvalChid, InvalAddr, Mem];
 
-    /// The first words of the channel's message go to the caller's page at `address`, and the rest of it is lost; gives how
-    /// many. Where there is no message, the caller waits for one unless `wait` is 0. A page that the caller has not touched
-    /// yet is reserved.
+    /// Copies the first words of the channel's message to the caller's page at `address`, and returns how many; the
+    /// rest of the message is lost. If there is no message, the caller waits for one unless `wait` is 0. A page that
+    /// the caller has not touched yet is reserved.
     9 Recv = "recv" (channel, address, words, wait) -> "received",
     touches "the channel, its queue, the caller's page, its page map and quota, if a page is reserved",
     errors [Ipc, InvalChid, InvalAddr, Mem];
@@ -146,7 +147,7 @@ calls! {
     25 HvmHandleWrmsr = "hvm_handle_wrmsr" () -> "",
     touches "the guest", errors [InvalHvm, InvalAddr];
 
-    /// How many pages the caller may still obtain.
+    /// Returns how many pages the caller may still obtain.
     26 GetQuota = "get_quota" () -> "pages",
     touches "nothing", errors [];
 
@@ -156,33 +157,36 @@ calls! {
 
     /// Ends the caller; never returns.
     33 Exit = "exit" (status) -> "",
-    touches "the caller's page map and quota, its children, and who runs on this CPU", errors [];
+    touches "the caller's page map and quota, its children, and which thread runs on this CPU", errors [];
 
-    /// Gives the oldest byte of the console's input that nobody has read, by way of the serial port of the caller's CPU.
+    /// Returns the oldest byte of the console's input that no program has read, by way of the serial port of the
+    /// caller's CPU.
     34 Getc = "getc" () -> "byte",
     touches "the console", errors [NoChar, NoDevice];
 
-    /// Gives what a thread of the caller's CPU does, by the number of a `ThreadState`; the number of its program in the boot
-    /// archive, or 2^32 - 1; the pages that it may use, and those that it uses, its children's quotas included; and how many
-    /// programs it has started.
+    /// Returns, for a thread of the caller's CPU: the number of its `ThreadState`; the number of its program in the
+    /// boot archive, or 2^32 - 1; its quota in pages; how many of these it uses, its children's quotas included; and
+    /// the most children that it has had at a time.
     35 ThreadInfo = "thread_info" (thread) -> "state, image, quota, usage, children",
     touches "nothing", errors [InvalId];
 
-    /// Gives for how many milliseconds the machine has been on, modulo 2^32.
+    /// Returns the milliseconds since the machine was switched on, modulo 2^32.
     36 Uptime = "uptime" () -> "milliseconds",
     touches "nothing", errors [];
 
-    /// Gives the number of a child that has ended, what it passed, and the number of a `Cause`; of child `child`, or of any where it
-    /// is 0. What it was given is the caller's again, and the caller can start another. Where the child has not ended, the
-    /// caller waits until it has unless `wait` is 0. A child has ended when all that descend from it have.
+    /// Waits for the end of child `child`, or of any child if `child` is 0. Returns the number of the child, its exit
+    /// status, and the number of a `Cause`. The child's quota is the caller's again, and the caller can start another
+    /// child. If the child has not ended, the caller waits for its end, unless `wait` is 0. A child has ended only when
+    /// all its descendants have ended.
     37 Wait = "wait" (child, wait) -> "child, status, cause",
-    touches "the child, the caller's quota, who runs on this CPU", errors [InvalId, Ipc];
+    touches "the child, the caller's quota, which thread runs on this CPU", errors [InvalId, Ipc];
 
-    /// Ends a child and all that descend from it. It takes their turns to end: `wait` says when they have.
+    /// Ends a child and all its descendants. They end when they get their next turns: `wait` returns the
+    /// child when all have ended.
     38 Kill = "kill" (child) -> "",
-    touches "the child, and whoever sleeps on the same channel", errors [InvalId];
+    touches "the child, and the threads that sleep on the same channel", errors [InvalId];
 
-    /// Gives the caller's thread number, that of its CPU, and that of its parent's thread.
+    /// Returns the caller's thread number, its CPU's number, and the thread number of its parent.
     39 WhoAmI = "who_am_i" () -> "thread, cpu, parent",
     touches "nothing", errors [];
 

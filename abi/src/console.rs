@@ -97,7 +97,7 @@ impl Default for Encoder {
 /// The item that a byte of the stream completes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Said {
-    /// A byte of this speaker.
+    /// A byte from this speaker.
     Byte(Speaker, u8),
     /// The machine ends, for the reason with this number.
     End(u8),
@@ -175,7 +175,8 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_speaks_for_another(pieces in proptest::collection::vec((speaker(), bytes()), 0..8)) {
-            // A speaker without bytes has no visible effect. A line feed follows a line that is cut off.
+            // Switching to a speaker that writes no bytes has no visible effect. A line that is cut off
+            // is followed by a line feed.
             let mut expected: Vec<(Speaker, u8)> = Vec::new();
             let mut last = Speaker::Program;
             for (speaker, bytes) in &pieces {

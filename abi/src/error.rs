@@ -29,11 +29,11 @@ errors! {
     Succ = 0,
     /// No quota, no child slot or no thread number is left.
     Mem = 1,
-    /// The call would have to wait, and may not.
+    /// The call would have to wait, and the caller has asked not to wait.
     Ipc = 2,
     /// There is no system call with this number.
     InvalCallnr = 3,
-    /// An address outside the user window, or one where no buffer can be.
+    /// An address outside the user window, or an address at which the call's buffer is not allowed.
     InvalAddr = 4,
     /// A guest has no register with this number.
     InvalReg = 6,
@@ -47,7 +47,8 @@ errors! {
     InvalChid = 11,
     /// There is no program with this number in the boot archive, or no thread on the caller's CPU.
     InvalId = 12,
-    /// There is nothing to read. (The reference gives this and the next the numbers 1 and 2, which others have.)
+    /// There is nothing to read. (The reference gives this error and the next one the numbers 1 and 2, which
+    /// other errors have.)
     NoChar = 32,
     /// The serial port does not transmit.
     SendFail = 33,

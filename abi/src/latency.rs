@@ -1,7 +1,7 @@
 //! The interface between the bench image that measures interrupt latency and its program.
 
-/// Number of a call that only the bench image answers: the kernel entry that delayed an interrupt longest since the
-/// previous call.
+/// Number of a call that only the bench image answers. It returns the kernel entry that delayed an interrupt
+/// longest since the previous call.
 ///
 /// The results are the delay in ticks of the time-stamp counter, the kind of the entry ([`CALL`] and the others), its
 /// number within the kind, and how often the kernel had admitted interrupts since that entry.

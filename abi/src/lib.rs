@@ -27,7 +27,7 @@ pub mod report;
 mod thread;
 pub mod watch;
 
-pub use call::{Call, Row};
+pub use call::{Call, CallRow};
 pub use cause::Cause;
 pub use error::Error;
 pub use report::Reason;

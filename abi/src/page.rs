@@ -15,9 +15,10 @@ impl fmt::Display for Page {
             "# System calls\n\n\
             <!-- Made by `cargo cairn system-calls`: do not edit. -->\n\n\
             A program executes `syscall` with the number in RAX and arguments in RBX, R10, RDX, RSI and RDI, 32 bits each.\n\
-            It finds an error number in RAX and the result in RBX; RCX and R11 are destroyed, the other registers are as\n\
-            they were. `user::sys` has a function for each call.\n\n\
-            What a call touches beside the caller's registers is proved, as is that no arguments get the kernel stuck.\n",
+            Afterwards an error number is in RAX and the result in RBX. RCX and R11 are destroyed; the other registers are\n\
+            unchanged. `user::sys` has a function for each call.\n\n\
+            It is proved that a call touches, besides the caller's registers, only what its entry lists. It is also proved\n\
+            that no arguments get the kernel stuck.\n",
         )?;
         for call in Call::ALL {
             let row = call.row();

@@ -93,7 +93,8 @@ proptest! {
     #[test]
     fn memcmp_orders(a in buffer(), differs in 0..MOST, byte in any::<u8>()) {
         for (at, of, count) in ranges() {
-            // The buffers are equal except for one byte, which may lie behind the end.
+            // The buffers are equal except for one byte, which may lie after the end of the
+            // compared range.
             let mut b = Buffer([0; SIZE]);
             b.0[of..of + MOST].copy_from_slice(&a.0[at..at + MOST]);
             b.0[of + differs] = byte;
@@ -112,7 +113,7 @@ proptest! {
         for at in 0..=OFFSETS {
             let mut text = bytes.clone();
             text.0[at + length] = 0;
-            // SAFETY: there is a zero in the buffer behind `at`.
+            // SAFETY: there is a zero in the buffer at or after `at`.
             let (ours, theirs) = unsafe { (tested_strlen(text.at(at).cast()), libc::strlen(text.at(at).cast())) };
             prop_assert_eq!(ours, theirs);
         }

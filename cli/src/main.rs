@@ -1,5 +1,5 @@
-//! `cairn`: the command line. Each command has a file or a folder in `commands`; this file only knows their names.
-//! `host` is what they share: child processes, tools, emulators and images.
+//! `cairn`: the command line. Each command has a file or a folder in `commands`; this file only lists them. The
+//! commands share `host`: child processes, tools, emulators and images.
 
 mod commands;
 mod host;

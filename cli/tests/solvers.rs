@@ -1,4 +1,5 @@
-//! A program that is no solver, or stops being one, ends `prove` soon and is named in the error.
+//! A program that is no solver, or that stops answering, makes `prove` fail soon, and the error
+//! names it.
 
 use std::path::Path;
 use std::process::{Command, Output};

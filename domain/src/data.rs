@@ -36,7 +36,7 @@ pub trait Source<D: Domain> {
     fn nat(&mut self, leaf: &'static str) -> D::Nat;
     /// A flag.
     fn flag(&mut self, leaf: &'static str) -> D::Flag;
-    /// The index of one of `variants` variants. Symbolically, the path forks over them.
+    /// The index of one of `variants` variants. On the symbolic machine the path forks over them.
     fn tag(&mut self, leaf: &'static str, variants: u32) -> u32;
 }
 

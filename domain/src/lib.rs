@@ -4,7 +4,8 @@
 //! supplies. Three principles make one source fit three uses:
 //!
 //! 1. **Comparisons are Rust's own.** `<`, `==` and [`Flag::holds`] return a real `bool`, so `if`, `match` and `?` are
-//!    ordinary. Natively a [`Word`] *is* a `u32`; symbolically a comparison asks a path explorer.
+//!    ordinary. On a concrete machine a [`Word`] *is* a `u32`; on the symbolic machine a comparison asks a path
+//!    explorer.
 //! 2. **Maps work by value.** A page-table entry, a VMCS field or an atomic cannot be lent, so a [`Map`] has `get`,
 //!    `set` and `update`, and never returns a reference. A [`Field`] has a key, a value and bounds, and is independent
 //!    of its storage: [`Storage`] gives each field its map type on each machine.
@@ -14,14 +15,12 @@
 #![forbid(unsafe_code)]
 
 mod data;
-mod geometry;
 mod ghost;
 mod map;
 mod native;
 mod word;
 
 pub use data::{Data, Sink, Source};
-pub use geometry::{Geometry, Reference, X64};
 pub use ghost::{Erased, Ghost, Present};
 pub use map::{Field, Key, Map, Storage};
 pub use native::Count;
@@ -31,8 +30,6 @@ use core::fmt::Debug;
 
 /// A family of value types: the types of all values that a machine's primitives compute with.
 pub trait Domain: Copy + Debug + 'static {
-    /// Sizes of the page tables.
-    type Geometry: Geometry;
     /// A 32-bit machine word.
     type Word: Word;
     /// A 64-bit machine word: registers, and addresses in the hardware's width.
@@ -41,12 +38,12 @@ pub trait Domain: Copy + Debug + 'static {
     type Nat: Nat<Self::Word>;
     /// A stored truth value.
     type Flag: Flag;
-    /// Identifies an instance of a map or of a shared object: hosted nothing, on the metal an address, symbolically a
-    /// name and a version. It is the one argument of every constructor.
+    /// Identifies an instance of a map or of a shared object: nothing on the hosted machine, an address in the
+    /// kernel, a name and a version on the symbolic machine. It is the only argument of every constructor.
     type Place: Copy;
 
-    /// The value of `condition`, as one decision: symbolically, evaluating its comparisons one by one would fork into
-    /// many paths.
+    /// The value of `condition`, as one decision. Without this, the symbolic machine would fork at each of its
+    /// comparisons.
     #[inline(always)]
     #[track_caller]
     fn decide(condition: impl Fn() -> bool) -> bool {

@@ -76,9 +76,9 @@ pub trait Map<D: Domain, F: Field<D>> {
         F: Field<D, Key = [D::Word; 2]>;
 }
 
-/// Storage: the map type that a machine gives to a field. Hosted and symbolically, one blanket implementation covers
-/// all fields. The kernel has one for each field; there, two fields must not share memory, since the prover takes them
-/// for distinct.
+/// Storage: the map type that a machine gives to a field. One blanket implementation covers all fields of the hosted
+/// machine, and one all fields of the symbolic machine. The kernel has an implementation for each field. There, two
+/// fields must not share memory, since the prover takes them for distinct.
 pub trait Storage<F: Field<Self>>: Domain {
     /// The map type.
     type Map: Map<Self, F>;
@@ -86,15 +86,16 @@ pub trait Storage<F: Field<Self>>: Domain {
     fn at(place: Self::Place) -> Self::Map;
 }
 
-/// Declares fields: `Name "reference's name" [bound, …] => Value`.
+/// Declares fields: `Name "reference's name" [bound, …] => Value`. They are fields of every domain `D`, or, after
+/// `for D: Trait;`, of those with this trait. A bound may use `D`.
 #[macro_export]
 macro_rules! fields {
-    ($($(#[$meta:meta])* $name:ident $text:literal [$($dim:expr),+] => $value:ident;)*) => {
+    (for D: $domain:path; $($(#[$meta:meta])* $name:ident $text:literal [$($dim:expr),+] => $value:ident;)*) => {
         $(
             $(#[$meta])*
             #[derive(Clone, Copy, Debug)]
             pub struct $name;
-            impl<D: $crate::Domain> $crate::Field<D> for $name {
+            impl<D: $domain> $crate::Field<D> for $name {
                 type Key = [D::Word; [$($crate::fields!(@one $dim)),+].len()];
                 type Val = $value<D>;
                 const NAME: &'static str = $text;
@@ -103,4 +104,7 @@ macro_rules! fields {
         )*
     };
     (@one $dim:expr) => { () };
+    ($(#[$meta:meta])* $name:ident $text:literal $($rest:tt)*) => {
+        $crate::fields! { for D: $crate::Domain; $(#[$meta])* $name $text $($rest)* }
+    };
 }

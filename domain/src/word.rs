@@ -59,6 +59,6 @@ pub trait Nat<W>:
 
 /// A stored truth value.
 pub trait Flag: Copy + Debug + From<bool> + Send + Sync + 'static {
-    /// The flag as a `bool`. Symbolically, the path forks here.
+    /// The flag as a `bool`. On the symbolic machine the path forks here.
     fn holds(self) -> bool;
 }

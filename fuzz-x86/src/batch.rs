@@ -19,7 +19,8 @@ const LAUNCHERS: usize = CHILDREN as usize;
 const PROGRAMS: usize = CHILDREN as usize;
 /// Most programs of a boot.
 pub const MOST: usize = CPUS as usize * LAUNCHERS * PROGRAMS;
-/// Pages of a program: for its code and data, two page tables, and the pages that it touches by chance.
+/// Pages of a program: for its code and data, two page tables, and the pages that its random accesses
+/// touch.
 const QUOTA: u32 = 24;
 /// Pages of a launcher: those that it gives to its programs, and its own.
 const LAUNCHER_QUOTA: u32 = QUOTA * PROGRAMS as u32 + 8;
@@ -28,7 +29,7 @@ const LAUNCHER_QUOTA: u32 = QUOTA * PROGRAMS as u32 + 8;
 pub struct Batch {
     /// The programs.
     pub programs: Vec<Program>,
-    /// Names and ELF files of the boot archive.
+    /// Names and ELF files of the programs, for the boot archive.
     pub files: Vec<(String, Vec<u8>)>,
     /// The boot list.
     pub boot_list: String,

@@ -61,7 +61,7 @@ pub fn load(code: &mut CodeAssembler, state: u64) -> Result<(), IcedError> {
     load_general(code, state)
 }
 
-/// The same without the SSE registers.
+/// As [`load`], without the SSE registers.
 ///
 /// # Errors
 /// If the code cannot be encoded.

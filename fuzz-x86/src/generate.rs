@@ -17,7 +17,7 @@ impl Random {
     }
 
     /// The next number (SplitMix64).
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -27,7 +27,7 @@ impl Random {
 
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.number() % bound
     }
 
     /// True with probability 1/`n`.
@@ -42,8 +42,8 @@ impl Random {
             0 => self.below(3),
             1 => u64::MAX - self.below(3),
             2 => (1 << shift) - self.below(2),
-            3 => self.next() >> shift,
-            _ => self.next(),
+            3 => self.number() >> shift,
+            _ => self.number(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Random {
             0 => {
                 for lane in 0..4 {
                     let single = SINGLES[self.below(SINGLES.len() as u64) as usize];
-                    let single = if self.one_in(3) { self.next() as u32 } else { single };
+                    let single = if self.one_in(3) { self.number() as u32 } else { single };
                     value |= u128::from(single) << (32 * lane);
                 }
             }
@@ -79,7 +79,7 @@ impl Random {
                 for lane in 0..2 {
                     let single = f32::from_bits(SINGLES[self.below(SINGLES.len() as u64) as usize]);
                     let double = match self.below(4) {
-                        0 => self.next(),
+                        0 => self.number(),
                         1 => (self.value() as i64 as f64 / 2.0).to_bits(),
                         _ => f64::from(single).to_bits(),
                     };
@@ -173,7 +173,7 @@ pub fn case(code: Code, rip: u64, scratch: u64, random: &mut Random) -> Option<C
     state.gpr.iter_mut().for_each(|register| *register = random.value());
     state.xmm.iter_mut().for_each(|register| *register = random.lanes());
     let flags = rflags::STATUS | rflags::DF;
-    state.rflags = random.next() & flags | rflags::IF | rflags::ONE;
+    state.rflags = random.number() & flags | rflags::IF | rflags::ONE;
     implicit_registers(&mut state, code, scratch, random);
     if memory {
         let target = scratch + SCRATCH_SIZE as u64 / 2 + random.below(64);
@@ -311,8 +311,8 @@ fn place_memory(
     let mask = if narrow { 0xFFFF_FFFF } else { u64::MAX };
     let displacement = i64::from(match random.below(3) {
         0 => 0,
-        1 => random.next() as i8 as i32,
-        _ => random.next() as i32 >> 1,
+        1 => random.number() as i8 as i32,
+        _ => random.number() as i32 >> 1,
     });
     if is_offset {
         instruction.set_memory_displ_size(8);
@@ -324,7 +324,7 @@ fn place_memory(
         (instruction.mnemonic(), instruction.op1_kind())
     {
         let register = instruction.op1_register();
-        let high = random.next() << (8 * register.size() - 1) << 1;
+        let high = random.number() << (8 * register.size() - 1) << 1;
         let high = if register.size() == 8 { 0 } else { high };
         let low = (random.below(2000) as i64 - 1000) as u64;
         let bits = 8 * register.size() as u32;
@@ -355,7 +355,7 @@ fn place_memory(
             let other = state.gpr[index as usize].wrapping_mul(u64::from(scale));
             let value = target.wrapping_sub(other).wrapping_sub(displacement as u64);
             // If the address has only 32 bits, the bits above them may be anything.
-            let junk = if narrow { random.next() << 32 } else { 0 };
+            let junk = if narrow { random.number() << 32 } else { 0 };
             state.gpr[base as usize] = value & mask | junk;
         }
         _ => {
@@ -366,7 +366,7 @@ fn place_memory(
             instruction.set_memory_base(first + base);
             instruction.set_memory_displ_size(4);
             instruction.set_memory_displacement64(displacement as u64 & mask);
-            let junk = if narrow { random.next() << 32 } else { 0 };
+            let junk = if narrow { random.number() << 32 } else { 0 };
             state.gpr[base as usize] = target.wrapping_sub(displacement as u64) & mask | junk;
         }
     }

@@ -15,7 +15,7 @@ const VM: u64 = 1 << 17;
 /// Prefixes: of operands and segments, `lock`, repetition.
 const PREFIXES: [u8; 11] = [0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65];
 
-/// The bytes of an instruction, or bytes that are no instruction.
+/// Bytes that may be an instruction.
 struct Encoding<'a> {
     /// Its prefixes, including REX.
     prefixes: &'a [u8],
@@ -44,42 +44,41 @@ fn middle(modrm: u8) -> u8 {
     modrm >> 3 & 7
 }
 
-/// Why these bytes are not executed, if they are not. They need not be an instruction.
+/// The reason for which these bytes are not executed, if there is one. The bytes need not be an
+/// instruction.
 pub fn bytes_differ(bytes: &[u8]) -> Option<&'static str> {
     let encoding = Encoding::of(bytes);
     if encoding.prefixes.iter().any(is_rex) && encoding.prefixes.last().is_some_and(|last| !is_rex(last)) {
-        return Some("QEMU 7.2 obeys a REX prefix that is not the last prefix");
+        return Some("QEMU 7.2 uses a REX prefix that is not the last prefix");
     }
     if encoding.has(0xF0) && is_invalid(bytes) {
-        return Some(
-            "QEMU 7.2 executes some instructions that cannot be locked as if they were not, branches among them",
-        );
+        return Some("QEMU 7.2 ignores `lock` before some instructions that cannot be locked, including branches");
     }
     match *encoding.rest {
-        [0xF1, ..] => Some("`int1`: QEMU 7.2 stops the whole machine for a debugger that is not there"),
+        [0xF1, ..] => Some("`int1`: QEMU 7.2 stops the whole machine, as for a debugger"),
         [0xC6 | 0xC7 | 0x8F, modrm, ..] if middle(modrm) != 0 => {
             Some("QEMU 7.2 ignores the middle bits of ModRM in the groups of C6, C7, and 8F")
         }
         [0x0F, 0xAE, 0xE8..=0xFF, ..] if [0x66, 0xF2, 0xF3].into_iter().any(|prefix| encoding.has(prefix)) => {
-            Some("QEMU 7.2 takes what has the opcode of a fence, and a prefix, for the fence")
+            Some("QEMU 7.2 ignores a prefix before the opcode of a fence, and executes the fence")
         }
         [0x0F, 0xAE, ..] if is_invalid(bytes) => {
-            Some("QEMU 7.2 ignores prefixes of `stmxcsr` and its neighbours that make them none")
+            Some("QEMU 7.2 ignores prefixes that make `stmxcsr` and its neighbours invalid")
         }
         [0x0F, 0x0F, ..] if is_invalid(bytes) => {
-            Some("QEMU 7.2 loads the operand before it sees that there is no such instruction of 3DNow!")
+            Some("QEMU 7.2 loads the operand before it raises #UD for an invalid instruction of 3DNow!")
         }
         [0x0F, 0x78 | 0xE7, ..] if is_invalid(bytes) => {
-            Some("QEMU 7.2 takes registers and memory alike where there is an instruction for one of them only")
+            Some("QEMU 7.2 accepts both registers and memory for instructions that exist for only one of them")
         }
-        [0x0F, 0xBA, ..] | [0xFE | 0xFF, ..] if is_invalid(bytes) => Some(
-            "QEMU 7.2 loads the operand before it sees that there is no such instruction in the groups of 0F BA, FE, and FF",
-        ),
+        [0x0F, 0xBA, ..] | [0xFE | 0xFF, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 loads the operand before it raises #UD in the groups of 0F BA, FE, and FF")
+        }
         [0x0F, 0x77 | 0xC3, ..] if is_invalid(bytes) => {
-            Some("QEMU 7.2 ignores prefixes of `emms` and `movnti` that make them none")
+            Some("QEMU 7.2 ignores prefixes that make `emms` and `movnti` invalid")
         }
         [0x0F, 0x20..=0x23, ..] if is_invalid(bytes) => {
-            Some("QEMU 7.2 looks at the privilege before it looks whether there is such a control or debug register")
+            Some("QEMU 7.2 checks the privilege before it checks whether the control or debug register exists")
         }
         _ => None,
     }
@@ -89,31 +88,32 @@ fn is_invalid(bytes: &[u8]) -> bool {
     Decoder::new(64, bytes, DecoderOptions::NONE).decode().is_invalid()
 }
 
-/// Why an instruction with these bytes is not compared, if it is not.
+/// The reason for which an instruction with these bytes is not compared, if there is one.
 pub fn differs(instruction: &Instruction, bytes: &[u8]) -> Option<&'static str> {
     match instruction.mnemonic() {
-        Mnemonic::Blsi | Mnemonic::Blsr | Mnemonic::Blsmsk => return Some("QEMU 7.2 gives a wrong CF"),
+        Mnemonic::Blsi | Mnemonic::Blsr | Mnemonic::Blsmsk => return Some("QEMU 7.2 returns a wrong CF"),
         Mnemonic::Reservednop if instruction.op0_kind() == OpKind::Register => {
-            return Some("QEMU 7.2 takes some hints with a register for invalid opcodes");
+            return Some("QEMU 7.2 raises #UD for some hints with a register");
         }
         Mnemonic::Adcx | Mnemonic::Adox if instruction.op0_register().size() == 4 => {
-            return Some("QEMU 7.2 makes a carry, and flags, of the upper halves of the registers");
+            return Some("QEMU 7.2 computes the carry and other flags from the upper halves of the registers");
         }
-        Mnemonic::Xsetbv => return Some("QEMU 7.2 looks at the privilege before it looks at CR4.OSXSAVE"),
+        Mnemonic::Xsetbv => return Some("QEMU 7.2 checks the privilege before CR4.OSXSAVE"),
         Mnemonic::Shld | Mnemonic::Shrd
             if instruction.op2_kind() == OpKind::Immediate8 && instruction.is_ip_rel_memory_operand() =>
         {
-            return Some("QEMU 7.2 forgets the byte of the count when it computes an address relative to RIP");
+            return Some(
+                "QEMU 7.2 does not count the byte of the shift count when it computes an address relative to \
+             RIP",
+            );
         }
-        Mnemonic::Rdrand | Mnemonic::Rdseed => return Some("random numbers are no two times the same"),
+        Mnemonic::Rdrand | Mnemonic::Rdseed => return Some("two random numbers are never the same"),
         _ => {}
     }
     let aliases =
         [Code::Test_rm8_imm8_F6r1, Code::Test_rm16_imm16_F7r1, Code::Test_rm32_imm32_F7r1, Code::Test_rm64_imm32_F7r1];
     if aliases.contains(&instruction.code()) {
-        return Some(
-            "QEMU 7.2 takes the second encoding of `test` with a constant (F6 /1, F7 /1) for an invalid opcode",
-        );
+        return Some("QEMU 7.2 raises #UD for the second encoding of `test` with a constant (F6 /1, F7 /1)");
     }
     if matches!(instruction.code(), Code::Lss_r64_m1664 | Code::Lfs_r64_m1664 | Code::Lgs_r64_m1664) {
         return Some("a far pointer of 10 bytes: Intel's processors load it, AMD's load one of 6 bytes");
@@ -136,7 +136,7 @@ fn is_near_branch(instruction: &Instruction) -> bool {
         || instruction.mnemonic() == Mnemonic::Ret
 }
 
-/// Why an instruction is not compared with these operands, if it is not.
+/// The reason for which an instruction with these operands is not compared, if there is one.
 pub fn values_differ(case: &Case, scratch: Scratch) -> Option<&'static str> {
     let instruction = &case.instruction;
     let bits = match instruction.mnemonic() {
@@ -158,7 +158,7 @@ pub fn values_differ(case: &Case, scratch: Scratch) -> Option<&'static str> {
     let mut lanes = (0..128).step_by(bits).map(|shift| (first >> shift, second >> shift));
     lanes
         .any(|(first, second)| is_nan(first) && is_nan(second))
-        .then_some("QEMU 7.2 chooses of two NaNs the one with the larger significand, as x87 does")
+        .then_some("QEMU 7.2 returns the NaN with the larger significand, as x87 does")
 }
 
 /// Why two ends of a program differ, if the reason is a known one of the emulator or the architecture.
@@ -172,13 +172,13 @@ pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option
         (Reason::GeneralProtection, Reason::GeneralProtection | Reason::Debug)
             if !is_canonical(target, 1) && is_canonical(rip, 1) =>
         {
-            Some("QEMU 7.2 goes to an address that is not canonical, and has the exception there")
+            Some("QEMU 7.2 jumps to a non-canonical address, and raises the exception at the target")
         }
         (Reason::StackFault, Reason::GeneralProtection) if rip == target => {
-            Some("QEMU 7.2 gives #GP for an address in the stack segment that is not canonical")
+            Some("QEMU 7.2 raises #GP for a non-canonical address in the stack segment")
         }
         (Reason::GeneralProtection, _) if program.steps.iter().any(|step| has_wide_memory(&step.bytes)) => {
-            Some("QEMU 7.2 does not ask of every SSE instruction that its operand in memory is aligned")
+            Some("QEMU 7.2 does not check the alignment of every SSE operand in memory")
         }
         (Reason::GeneralProtection, _) if program.steps.iter().any(|step| loads_mxcsr(&step.bytes)) => {
             Some("QEMU 7.2 does not refuse reserved bits of MXCSR")
@@ -187,11 +187,11 @@ pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option
     }
 }
 
-/// Why an instruction that faults in memory is not compared, if it is not.
+/// The reason for which an instruction that faults in memory is not compared, if there is one.
 pub fn fault_differs(bytes: &[u8]) -> Option<&'static str> {
     let mut instructions = Decoder::new(64, bytes, DecoderOptions::NONE).into_iter();
     let is_locked = |it: Instruction| it.has_lock_prefix() || it.mnemonic() == Mnemonic::Xchg;
-    instructions.any(is_locked).then_some("QEMU 7.2 loses the flags where a locked access faults")
+    instructions.any(is_locked).then_some("QEMU 7.2 loses the flags when a locked access faults")
 }
 
 /// The last instruction.

@@ -21,7 +21,7 @@ pub struct Outcome {
     pub pages: u64,
 }
 
-/// The outcomes of the programs whose ends a console shows, by name.
+/// The outcomes of the programs that a console reports as ended, by name.
 pub fn outcomes(console: &str) -> BTreeMap<String, Outcome> {
     let mut found = BTreeMap::new();
     let mut current: Option<(String, Outcome)> = None;
@@ -63,7 +63,8 @@ pub struct Comparison {
     pub unimplemented: usize,
     /// Programs that differ, by their index, with the difference.
     pub different: Vec<(usize, String)>,
-    /// Programs that did not end on both machines, by their index, with their ends.
+    /// Programs that did not end on both machines, by their index, with the ends that the machines
+    /// report.
     pub unended: Vec<(usize, String)>,
 }
 
@@ -109,8 +110,8 @@ fn reason(outcome: &Outcome) -> Option<Reason> {
 /// The difference of two outcomes, if there is one.
 fn difference(program: &Program, ours: &Outcome, theirs: &Outcome) -> Option<String> {
     if reason(ours) == Some(Reason::Unimplemented) {
-        // "Not implemented" is a permitted answer, unless the processor has no such instruction. The program ends with
-        // an invalid opcode, too, so the addresses must be equal.
+        // "Not implemented" is a permitted answer, unless the processor has no such instruction. The program then also
+        // ends with an invalid opcode, so the addresses must be equal.
         let refused = reason(theirs) == Some(Reason::InvalidOpcode);
         let at = |outcome: &Outcome| if let End::Stopped { rip, .. } = outcome.end { rip } else { 0 };
         let wrong = refused && at(ours) == at(theirs);
@@ -144,7 +145,7 @@ fn difference(program: &Program, ours: &Outcome, theirs: &Outcome) -> Option<Str
     (!text.is_empty()).then_some(text)
 }
 
-/// An end, in words.
+/// The description of an end.
 fn shown(end: End) -> String {
     match end {
         End::Exited { status } => format!("exit with {status}"),

@@ -1,9 +1,9 @@
 //! A program: steps, each with registers of its own to begin with, and code that makes their results visible.
 //!
-//! The kernel shows the registers of a program that it stops. A step that is stopped ends its program, and its
-//! registers are shown in this way. The registers after a step that is not stopped are stored. After the last step, a
-//! digest of all stored registers, and of the memory that the steps worked on, is put into R15; the other registers and
-//! the flags are those of the last step; and the program executes `ud2`.
+//! The kernel shows the registers of a program that it stops. A step that is stopped ends its program, so the kernel
+//! shows the registers after it. If a step is not stopped, the registers after it are stored. After the last step, R15
+//! gets a digest of all stored registers and of the memory that the steps worked on. The other registers and the flags
+//! are those after the last step. Then the program executes `ud2`.
 
 use crate::context::{self, STATE_SIZE, State};
 use crate::generate::SCRATCH_SIZE;
@@ -27,14 +27,14 @@ const RESULTS: u64 = STATES + abi::PAGE_SIZE as u64;
 /// Address of the digest while registers are loaded.
 const DIGEST: u64 = RESULTS + abi::PAGE_SIZE as u64 - 8;
 
-/// One or a few instructions. Execution continues behind them, unless they are stopped.
+/// One or a few instructions. Execution continues after them, unless they are stopped.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct ProgramStep {
     /// The instructions.
     pub bytes: Vec<u8>,
-    /// The registers before them.
+    /// The registers before the instructions.
     pub state: State,
-    /// Those of the flags [`rflags::STATUS`] that are defined after the instructions.
+    /// The flags among [`rflags::STATUS`] that are defined after the instructions.
     pub defined: u64,
 }
 
@@ -42,7 +42,7 @@ pub struct Step {
 #[derive(Clone, Debug)]
 pub struct Program {
     /// Its steps.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ProgramStep>,
     /// The memory that the steps work on, at the beginning.
     pub scratch: Vec<u8>,
 }
@@ -72,13 +72,13 @@ fn before(index: usize) -> Result<Vec<u8>, IcedError> {
 /// Address of the instructions of step `index`.
 ///
 /// # Errors
-/// If the code before them cannot be encoded.
+/// If the code that loads the registers cannot be encoded.
 pub fn place(index: usize) -> Result<u64, IcedError> {
     Ok(slot(index) + before(index)?.len() as u64)
 }
 
 impl Program {
-    /// The address of its `ud2`, where it ends if no step is stopped before.
+    /// The address of the program's `ud2`: the program ends there if no step is stopped before.
     ///
     /// # Errors
     /// If its code cannot be encoded.

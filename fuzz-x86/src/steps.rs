@@ -3,7 +3,7 @@
 use crate::context::State;
 use crate::generate::{self, Case, Random, SCRATCH_SIZE, Scratch};
 use crate::known;
-use crate::program::{Program, SCRATCH, STEPS, Step, place};
+use crate::program::{Program, ProgramStep, SCRATCH, STEPS, place};
 use crate::space::Space;
 use crate::undefined::{defined_flags, has_undefined_result};
 use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, IcedError, Instruction, Mnemonic};
@@ -50,12 +50,12 @@ enum Tried {
 }
 
 impl Program {
-    /// Each step in a program of its own, at the same address and with the memory that the steps before it leave. Steps
-    /// that do nothing take the place of the earlier ones.
+    /// Makes each step a program of its own. Steps that do nothing replace the earlier ones, so the step keeps its
+    /// address. The memory is as the earlier steps leave it.
     pub fn single_steps(&self) -> Vec<Program> {
         let mut scratch = self.scratch.clone();
-        let single = |(index, step): (usize, &Step)| {
-            let nothing = Step { bytes: vec![NOP], state: step.state, defined: rflags::STATUS };
+        let single = |(index, step): (usize, &ProgramStep)| {
+            let nothing = ProgramStep { bytes: vec![NOP], state: step.state, defined: rflags::STATUS };
             let mut steps = vec![nothing; index];
             steps.push(step.clone());
             let program = Program { steps, scratch: scratch.clone() };
@@ -72,7 +72,7 @@ impl Program {
     pub fn interrupt(vector: u8) -> Program {
         const INT: u8 = 0xCD;
         let state = State { rflags: rflags::IF | rflags::ONE, ..State::default() };
-        let step = Step { bytes: vec![INT, vector], state, defined: rflags::STATUS };
+        let step = ProgramStep { bytes: vec![INT, vector], state, defined: rflags::STATUS };
         Program { steps: vec![step], scratch: vec![0; SCRATCH_SIZE] }
     }
 
@@ -83,7 +83,7 @@ impl Program {
     pub fn random(random: &mut Random) -> Result<Program, IcedError> {
         loop {
             let uniform = random.one_in(3).then(|| random.below(2) as u8);
-            let scratch: Vec<u8> = (0..SCRATCH_SIZE).map(|_| uniform.unwrap_or(random.next() as u8)).collect();
+            let scratch: Vec<u8> = (0..SCRATCH_SIZE).map(|_| uniform.unwrap_or(random.number() as u8)).collect();
             let (mut steps, mut memory) = (Vec::new(), scratch.clone());
             let places = (0..STEPS).map(place).collect::<Result<Vec<_>, _>>()?;
             for _ in 0..8 * STEPS {
@@ -96,10 +96,10 @@ impl Program {
                 let before = memory.clone();
                 let tried = attempt(&case, at, &mut memory);
                 let defined = case.1.as_ref().map_or(rflags::STATUS, |case| defined_flags(case) & rflags::STATUS);
-                let step = Step { bytes: case.0, state: case.2, defined };
+                let step = ProgramStep { bytes: case.0, state: case.2, defined };
                 match tried {
                     Tried::Done => steps.push(step),
-                    // After other steps, their registers would not be shown.
+                    // Placed after other steps, the program would not show their registers.
                     Tried::Ends | Tried::Faults if index == 0 => return Ok(Program { steps: vec![step], scratch }),
                     Tried::Ends | Tried::Faults | Tried::Unfit => memory = before,
                 }
@@ -111,7 +111,8 @@ impl Program {
     }
 }
 
-/// The bytes of instructions, the one among them whose undefined flags matter, and registers.
+/// Instructions as bytes, the one among them whose undefined flags matter, and the registers before
+/// them.
 type Candidate = (Vec<u8>, Option<Case>, State);
 
 fn random_case(at: u64, random: &mut Random) -> Option<Candidate> {
@@ -141,7 +142,7 @@ fn registers(random: &mut Random) -> State {
     }
     state.gpr[Gpr::Rsp as usize] = near(random) & !7;
     state.xmm.iter_mut().for_each(|register| *register = u128::from(random.value()) << 64 | u128::from(random.value()));
-    state.rflags = random.next() & (rflags::STATUS | rflags::DF) | rflags::IF | rflags::ONE;
+    state.rflags = random.number() & (rflags::STATUS | rflags::DF) | rflags::IF | rflags::ONE;
     state
 }
 
@@ -158,22 +159,22 @@ fn system_call(random: &mut Random) -> Candidate {
     let harmless = [abi::Call::GetQuota as u32, abi::Call::Yield as u32, abi::Call::ThreadInfo as u32];
     let number = match random.below(4) {
         0 => 37 + random.below(1000) as u32,
-        1 => random.next() as u32 | 1 << 31,
+        1 => random.number() as u32 | 1 << 31,
         _ => harmless[random.below(3) as usize],
     };
     let mut bytes = vec![0xB8];
     bytes.extend(number.to_le_bytes());
-    bytes.extend(set_flags(random.next() & 0x3F_FFFF & !(1 << 31)));
+    bytes.extend(set_flags(random.number() & 0x3F_FFFF & !(1 << 31)));
     bytes.extend(SYSCALL);
     let mut state = registers(random);
-    // The kernel's answer about a thread's number must not depend on the other programs.
+    // No thread has this number: the call's answer must not depend on the other programs.
     state.gpr[Gpr::Rbx as usize] = u64::MAX;
     (bytes, None, state)
 }
 
 /// A random instruction under the trap flag.
 fn traced(at: u64, random: &mut Random) -> Option<Candidate> {
-    let flags = random.next() & rflags::STATUS | rflags::TF | rflags::IF | rflags::ONE;
+    let flags = random.number() & rflags::STATUS | rflags::TF | rflags::IF | rflags::ONE;
     let mut bytes = set_flags(flags);
     let mut case = generated(at + bytes.len() as u64, random)?;
     case.state.gpr[Gpr::Rsp as usize] &= !7;
@@ -196,13 +197,13 @@ fn random_bytes(at: u64, random: &mut Random) -> Candidate {
         bytes.push(0x0F);
     }
     while bytes.len() < LONGEST {
-        bytes.push(random.next() as u8);
+        bytes.push(random.number() as u8);
     }
     let state = registers(random);
     let instruction = Decoder::with_ip(64, &bytes, at, DecoderOptions::FORCE_RESERVED_NOP).decode();
     bytes.truncate(instruction.len());
     if instruction.is_invalid() {
-        // A processor that knows the instruction stops directly behind it.
+        // A processor that implements the instruction stops directly after it.
         bytes.resize(LONGEST, INT3);
         return (bytes, None, state);
     }
@@ -236,14 +237,14 @@ fn execute(bytes: &[u8], state: &State, at: u64, memory: &mut [u8]) -> Tried {
     let mut cpu =
         Cpu::new(Registers { rip: at, gpr: state.gpr, xmm: state.xmm, rflags: state.rflags, ..Registers::default() });
     let end = at + bytes.len() as u64;
-    // Fills the space behind an instruction that is longer than the bytes.
+    // Fills the space after an instruction that is longer than the given bytes.
     let code = [bytes, &[NOP; LONGEST]].concat();
     let mut space = Space { scratch: memory, at, code: &code };
     for _ in 0..64 {
         match cpu.step(&mut space) {
             Ok(sim::x86::Step::Next) if cpu.registers.rip == end => return Tried::Done,
             Ok(sim::x86::Step::Next) if at <= cpu.registers.rip && cpu.registers.rip < end => {}
-            // The step went elsewhere, or it is a system call among random bytes.
+            // Execution went elsewhere, or random bytes are a system call.
             Ok(_) => return Tried::Unfit,
             Err(Trap::AlignmentCheck) => return Tried::Unfit,
             Err(Trap::Fault(_) | Trap::GeneralProtection | Trap::StackFault) => return Tried::Faults,

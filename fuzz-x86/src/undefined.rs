@@ -60,7 +60,7 @@ pub fn has_undefined_result(case: &Case, scratch: Scratch) -> bool {
     };
     match instruction.mnemonic() {
         Mnemonic::Shld | Mnemonic::Shrd => operand_bits(instruction) == 16 && count() & 31 > 16,
-        // Where no bit is set, the register keeps its value; but some processors clear its upper half.
+        // If no bit is set, the register keeps its value; but some processors clear its upper half.
         Mnemonic::Bsf | Mnemonic::Bsr => {
             operand_bits(instruction) == 32 && case.operand(1, scratch).is_some_and(|value| value as u32 == 0)
         }

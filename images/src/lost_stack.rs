@@ -1,4 +1,4 @@
-//! Takes the trap stack away, so that the next fault is a double fault.
+//! Takes the trap stack away, so that the next fault becomes a double fault.
 
 use kernel::cpu::block::Cpu;
 use kernel::mm::stacks::Stack;

@@ -24,10 +24,10 @@ pub const KERNEL_ONLY: u64 = GIB + 2 * PAGE_SIZE;
 /// A page that is not mapped at first.
 pub const ABSENT: u64 = GIB + 5 * PAGE_SIZE;
 
-/// Where [`Setup::append`] puts bytes: behind every snippet.
+/// Where [`Setup::append`] puts bytes: after the longest snippet.
 pub const APPENDED: u64 = CODE + SNIPPET as u64;
 
-/// Bytes of code that [`Setup::load`] copies: at least as many as any snippet has.
+/// Number of code bytes that [`Setup::load`] copies: no snippet is longer.
 const SNIPPET: usize = 512;
 
 /// The page map, and a thread that uses it.
@@ -38,7 +38,7 @@ pub struct Setup {
     frames: u64,
 }
 
-// SAFETY: the pointers lead to kernel memory that is never given back, and only the holder uses them.
+// SAFETY: the pointers lead to kernel memory that is never freed, and only the holder uses them.
 unsafe impl Send for Setup {}
 
 /// The thread of an image that has only one.
@@ -53,7 +53,7 @@ pub fn prepare(boot: &mut Boot) {
 pub fn run(cpu: &mut Cpu, code: unsafe extern "C" fn()) -> ! {
     let mut setup = ONLY.lock().take().expect("`prepare` has run");
     setup.load(code);
-    // SAFETY: no other CPU uses the context, since it was taken; `user_spaces` made the map.
+    // SAFETY: the context was taken, so no other CPU uses it; `user_spaces` made the map.
     unsafe { enter(cpu, setup.thread, Way::Iret) }
 }
 
@@ -70,7 +70,8 @@ pub fn set_up(boot: &mut Boot, number: u64) -> Setup {
     let spaces = paging::user_spaces(&mut boot.frames, boot.root, 1).expect("memory for one space");
     let frame = |index: u64| boot.memory.user_frames().start + (number * FRAMES + index) * PAGE_SIZE;
     let table = frame(0);
-    // SAFETY: users' frames are free at boot, and in the direct map; the space is not in use yet.
+    // SAFETY: at boot, users' frames are free and are in the direct map; the space is not in use
+    // yet.
     unsafe {
         direct::<u8>(table).write_bytes(0, PAGE_SIZE as usize);
         paging::set_directory_entry(&spaces, 0, GIB / REGION_SIZE, table | TABLE).expect("a region of the window");
@@ -98,11 +99,11 @@ impl Setup {
 
     /// Puts bytes at [`APPENDED`].
     pub fn append(&mut self, bytes: &[u8]) {
-        // SAFETY: the frame is the code page's, which has room behind the snippet; the thread does not run.
+        // SAFETY: the frame is the code page's, which has room after the snippet; the thread does not run.
         unsafe { direct::<u8>(self.frames).add(SNIPPET).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
-    /// Maps a page, filled with `byte`, at [`ABSENT`].
+    /// Maps a page at [`ABSENT`] that is filled with `byte`.
     pub fn map_absent(&self, byte: u8) {
         let frame = self.frames + (ABSENT - CODE);
         // SAFETY: the frame is a user's and free; the entry was not present.

@@ -1,13 +1,15 @@
-//! What an image is: the hooks that the kernel calls, and what boot has found for them.
+//! The interface of an image: the hooks that the kernel calls, and the data that boot has found for
+//! them.
 //!
 //! An image declares itself with [`image!`](macro@crate::image). Its hooks run in this order:
 //!
 //! 1. `prepare`, once, on CPU 0, before any other CPU runs. It builds the data that all CPUs share.
 //! 2. `start`, on every CPU, on its fresh kernel stack. It never returns.
 //! 3. `system_call` after a `syscall`, and `entry` on every other entry from ring 3. They run on the CPU's kernel
-//!    stack, which has been reset. `entry` never returns, and `system_call` need not: they end in [`enter`](crate::entry::ring3::enter),
-//!    [`run_afresh`](crate::cpu::block::run_afresh) or [`leave`](crate::devices::power::leave).
-//! 4. `let_in`, each time the kernel has let interrupts in and keeps them out again.
+//!    stack, which has been reset. `entry` never returns, and `system_call` may return. If they do not return, they end
+//!    in [`enter`](crate::entry::ring3::enter), [`run_afresh`](crate::cpu::block::run_afresh) or
+//!    [`leave`](crate::devices::power::leave).
+//! 4. `let_in`, each time the kernel has admitted interrupts and masks them again.
 
 use crate::cpu::block::Cpu;
 use crate::cpu::registers::{self, Protections};
@@ -20,7 +22,7 @@ use crate::mm::memory_map::MemoryMap;
 use core::fmt::{self, Write};
 use core::ops::Range;
 
-/// The facts about the machine that boot has found.
+/// The properties of the machine that boot has found.
 #[derive(Debug)]
 pub struct Boot {
     /// Physical memory.
@@ -61,8 +63,8 @@ pub struct Image {
     pub entry: fn(&mut Cpu, Entry) -> !,
     /// Runs each time a CPU has let interrupts in while it was in the kernel, and keeps them out again.
     pub let_in: fn(),
-    /// Adds to a report what the CPU with this number is working on. All CPUs have stopped, at any point, so this hook
-    /// may take no lock.
+    /// Adds to a report what the CPU with this number is working on. All CPUs have stopped at arbitrary points, so
+    /// this hook may take no lock.
     pub describe: fn(usize, &mut dyn Write) -> fmt::Result,
 }
 
@@ -72,7 +74,7 @@ impl Image {
         prepare: |_| {},
         start: |_| registers::halt(),
         system_call: enter_as_any,
-        entry: |_, why| panic!("nothing should run in ring 3, yet it entered the kernel: {why:?}"),
+        entry: |_, why| panic!("this image runs no program, but a program entered the kernel: {why:?}"),
         let_in: || {},
         describe: |_, _| Ok(()),
     };

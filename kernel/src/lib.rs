@@ -1,4 +1,4 @@
-//! The kernel's machine: the part of Cairn that only x86-64 hardware can do.
+//! The kernel's machine: the part of Cairn that depends on x86-64 hardware.
 //!
 //! The folders in the order in which they are read; each uses only the ones above it.
 //!
@@ -14,12 +14,13 @@
 //! | `report` | the last report |
 //! | `entry` | the ways into the kernel and out of it |
 //! | `storage` | the storage of the layer's state |
+//! | `guest` | guests: VT-x and SVM, nested page tables |
 //! | `machine` | the layer's machine on this hardware, and the kernel's main loop |
 //! | `boot` | from the boot loader to the image's hooks |
 //!
-//! Some modules run in ring 0 only, and exist only with the feature `image`. `cargo cairn` turns it on together with the
-//! code-generation flags that an image needs. All other modules (arithmetic, parsing, locks, storage) need no hardware
-//! and are tested on the host.
+//! Some modules run in ring 0 only, and exist only with the feature `image`. `cargo cairn` turns the feature on
+//! together with the code-generation flags that an image needs. All other modules (arithmetic, parsing, locks, storage)
+//! need no hardware and are tested on the host.
 //!
 //! An *image* is a binary that is linked with this crate: it names its hooks with `image!`, and `boot`
 //! boots the machine and calls them. The images are in the crate `images`.
@@ -31,6 +32,7 @@ pub mod cpu;
 pub mod devices;
 #[cfg(feature = "image")]
 pub mod entry;
+pub mod guest;
 pub mod handover;
 #[cfg(feature = "image")]
 pub mod image;

@@ -1,8 +1,8 @@
-//! The last report: the error, its place, and the calls that led to it. There is one report in a run, even if several
-//! CPUs fail at the same moment.
+//! The last report: the error, where it occurred, and the calls that led to it. There is one report in a run, even if
+//! several CPUs fail at the same moment.
 //!
 //! The first CPU to claim the report stops the others with an NMI, takes the console from its holder, writes the
-//! report, and ends the machine. Every other CPU that arrives here stops.
+//! report, and ends the machine. Every other CPU that reaches the report stops.
 
 use crate::cpu::running;
 use crate::cpu::trap::TrapFrame;
@@ -36,7 +36,7 @@ static PLACES: [AtomicPtr<TrapFrame>; MAX_CPUS] = [const { AtomicPtr::new(ptr::n
 static SYMBOLS: AtomicPtr<Symbols<'static>> = AtomicPtr::new(ptr::null_mut());
 /// How often the reporter checks whether the others have stopped; they need microseconds.
 const STOP_TRIES: u32 = 50_000_000;
-/// Longest back trace: a trace with a cycle of frame pointers must end.
+/// Length limit of a back trace: a trace with a cycle of frame pointers must end.
 const TRACE_LIMIT: usize = 32;
 
 /// The console, seized for a report.
@@ -60,7 +60,8 @@ fn claim(number: usize, place: Option<&'static TrapFrame>) {
         Err(reporter) if reporter == number => fail(number, place),
         Err(_) => {
             if let (Some(frame), Some(slot)) = (place, PLACES.get(number)) {
-                // The reporter's NMI wakes a CPU that stopped by itself; its first place is the right one.
+                // If a CPU has stopped by itself, the reporter's NMI wakes it; the position that it
+                // recorded first is the right one.
                 if STOPPED.load(Ordering::Acquire) & 1 << number == 0 {
                     slot.store(ptr::from_ref(frame).cast_mut(), Ordering::Release);
                 }
@@ -77,7 +78,7 @@ fn fail(number: usize, place: Option<&'static TrapFrame>) -> ! {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::AcqRel) {
         let cr2 = Cr2::read_raw();
-        // SAFETY: the other CPUs have stopped, or stop where they claim their report, and this one never returns.
+        // SAFETY: the other CPUs have stopped, or stop when they try to report, and this one never returns.
         let mut console = unsafe { console::seize() };
         console.restart();
         let _ = match place {
@@ -108,8 +109,8 @@ fn begin(number: usize) -> Out {
     if others != 0
         && let Ok(apic) = LocalApic::enable()
     {
-        // Sends the NMIs one by one: CPUs that are left alone must stay so. A CPU that gets no message is waited for
-        // below, as long as one that does not react.
+        // Sends the NMIs one by one: CPUs that were given up at boot must get no message. If a CPU gets no message,
+        // the wait below treats it like one that does not react.
         for other in (0..running::arrived()).filter(|&other| other != number) {
             let _ = apic.send_nmi(running::apic(other));
         }
@@ -207,7 +208,7 @@ fn write_exception(out: &mut Out, number: usize, frame: &TrapFrame, cr2: u64) ->
     writeln!(out, "  called from:")?;
     let text = paging::image_parts().text;
     if !text.contains(&frame.rip.wrapping_sub(IMAGE_BASE)) {
-        // This may be a wild jump by a call; then the stack pointer leads to the caller.
+        // The cause may be a call to a wild address; then the stack pointer leads to the caller.
         if let Some([back, _]) = stack_words(frame.rsp) {
             write_caller(out, back)?;
         }
@@ -242,7 +243,7 @@ fn write_interrupted(out: &mut Out, number: usize, frame: &TrapFrame) -> fmt::Re
 }
 
 fn write_symbol(out: &mut Out, address: u64) -> fmt::Result {
-    // SAFETY: `set_symbols` has stored a reference that lives for ever, or the pointer is null.
+    // SAFETY: `set_symbols` has stored a reference that is valid for ever, or the pointer is null.
     let symbols = unsafe { SYMBOLS.load(Ordering::Acquire).as_ref() };
     match symbols.and_then(|symbols| symbols.find(address)) {
         Some(symbol) => write!(out, "{}+{:#x}", symbol.name, symbol.offset),
@@ -280,7 +281,7 @@ fn stack_words(address: u64) -> Option<[u64; 2]> {
 
 fn write_caller(out: &mut Out, back: u64) -> fmt::Result {
     write!(out, "    {back:#018x} ")?;
-    // The return address is that after the call: step back into the call.
+    // The return address is that after the call, so one is subtracted to get into the call.
     write_symbol(out, back.wrapping_sub(1))?;
     writeln!(out)
 }

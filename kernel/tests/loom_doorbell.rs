@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-/// A CPU: the things before it, its bell, and the number of interrupts that were sent to it.
+/// A CPU: the work put before it, its bell, and the number of interrupts that were sent to it.
 struct Cpu {
     things: AtomicU32,
     bell: Doorbell,
@@ -20,16 +20,17 @@ impl Cpu {
         Arc::new(Cpu { things: AtomicU32::new(0), bell: Doorbell::new(), interrupts: AtomicU32::new(0) })
     }
 
-    /// Puts a thing before the CPU.
+    /// Puts one item of work before the CPU.
     fn put(&self) {
-        // Relaxed: the bell makes the owner see it.
+        // The order is relaxed: the bell makes the write visible to the owner.
         self.things.fetch_add(1, Ordering::Relaxed);
         if self.bell.ring() {
             self.interrupts.fetch_add(1, Ordering::Release);
         }
     }
 
-    /// Waits until there are `many` things. A lost wake-up is an endless loop, which loom reports.
+    /// Waits until there are `many` items of work. A lost wake-up is an endless loop, which loom
+    /// reports.
     fn wait(&self, many: u32) {
         let mut taken = 0;
         while self.things.load(Ordering::Relaxed) < many {

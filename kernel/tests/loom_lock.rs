@@ -6,7 +6,7 @@ use kernel::sync::lock::{Lock, Mcs, Raw, Ticket};
 use loom::model::Builder;
 use loom::{sync::Arc, thread};
 
-/// `cpus` CPUs lock once each; each of them gets the lock, alone.
+/// Each of `cpus` CPUs locks once, and must be alone while it holds the lock.
 fn all_get_it_alone<R: Raw + Send + Sync + 'static>(cpus: usize, preemptions: Option<usize>) {
     let mut builder = Builder::new();
     builder.preemption_bound = preemptions;
@@ -55,8 +55,8 @@ fn two_cpus_and_a_queue() {
     all_get_it_alone::<Mcs>(2, None);
 }
 
-// With three CPUs, one waits in line behind another that waits. (This is not tried with tickets: two waiting CPUs could
-// read the same word in turn for ever, which loom takes for an endless loop.)
+// With three CPUs, one waits in line behind another that waits. (This is not tried with ticket locks: two waiting CPUs
+// could read the same word in turn for ever, which loom takes for an endless loop.)
 #[test]
 fn three_cpus_and_a_queue() {
     all_get_it_alone::<Mcs>(3, Some(2));

@@ -1,12 +1,13 @@
 //! The invariant: all facts of all objects, in the order of the reference.
 //!
-//! H1 to H19 are the reference's record (section 5.1), L its typing of stored values (5.6), D its derived facts (5.8
-//! and 10.2) with those that show that no call is stuck. E holds whenever the kernel is entered or left, but not
-//! between two primitives: primitives 2 (`palloc`) and 5 (`pt_resv`) break E by themselves, since they charge a page to
-//! any thread and leave it unmapped. The kernel's entries call neither.
+//! H1 to H19 are the reference's record (section 5.1), and L is its typing of stored values (5.6). D has the
+//! reference's derived facts (5.8 and 10.2), and more facts that are needed to show that no call is stuck. E holds at
+//! every entry to the kernel and every exit from it, but not between two primitives. Primitives 2 (`palloc`) and 5
+//! (`pt_resv`) break E by themselves, since they charge a page to any thread and leave it unmapped. The kernel's
+//! entries call neither of them.
 //!
-//! A value of this layer is a word or the number of a continuation (`STAGES`), never a raw pointer. So all clauses of L
-//! but L3, which are about 32-bit types and pointers to existing blocks, hold by construction.
+//! A value of this layer is a word or the number of a continuation (`CONTINUATIONS`), never a raw pointer. All clauses of L
+//! except L3 are about 32-bit types and pointers to existing blocks, so they hold by construction.
 use crate::core::fields::FrameUse;
 use crate::core::machine::Spec;
 use crate::objects::{
@@ -39,7 +40,7 @@ pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
         .chain(channel::spec::facts())
         .chain(context::spec::facts())
         .chain(process::spec::facts())
-        .chain(vmx::spec::facts())
+        .chain(vmx::spec::facts::facts())
         .chain(interrupt::spec::facts());
     let mut all = [None; ORDER.len()];
     for fact in of_objects {
@@ -53,15 +54,16 @@ pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
 pub const BY_THEOREMS: &[(&str, &str, &str)] = &[(
     "H20",
     "valid_big_oracle",
-    "what the other CPUs do is what a CPU may count on: of each shared object that is its relation `rely`, which is \
-     reflexive and transitive (theorems `rely_*`) and keeps the invariant (theorems `stable_*`); every critical section of \
-     every primitive is within it (clauses `guarantee of …`, `only what is held is touched of …`), and every event of one \
-     has a meaning in the replay and the effect that it has there (clauses `events`, `effect of each event on …`); a lock \
-     that is asked for is free some day because critical sections end and are within their budgets (theorem `budgets`)",
+    "the other CPUs satisfy the rely conditions of each CPU. The rely condition of a shared object is its relation \
+     `rely`, which is reflexive and transitive (theorems `rely_*`) and preserves the invariant (theorems \
+     `stable_*`). Every critical section of every primitive satisfies it (clauses `guarantee of …`, `changed only \
+     under its lock: …`), and the replay defines every event and its effect (clauses `events`, `effect of each event \
+     on …`). Every lock becomes free again, because critical sections end and stay within their budgets (theorem \
+     `budgets`)",
 )];
 
-/// Clauses that the types and the representation make true, by number and name: a container's children have the ids
-/// `8i+1 .. 8i+1+nchildren`, so there are no duplicates (H6.10) and the ids are in range (H6.13); the key is in range
+/// Clauses that the types and the representation make true, by number and name. A container's children have the ids
+/// `8i+1 .. 8i+1+nchildren`, so there are no duplicates (H6.10) and the ids are in range (H6.13). The key is in range
 /// (H6.1), and a quota is a word (H6.3).
 const BY_CONSTRUCTION: &[(&str, &str)] = &[
     ("H6.1", "id in range"),
@@ -69,12 +71,12 @@ const BY_CONSTRUCTION: &[(&str, &str)] = &[
     ("H6.10", "no duplicate children"),
     ("H6.13", "children's ids in range"),
     ("L1", "ti is well typed"),
-    ("L2", "ti.ra points nowhere wrong"),
+    ("L2", "ti.ra is no pointer"),
     ("L4", "uctxt is well typed"),
     ("L5", "vmcs is well typed"),
     ("L6", "vmx is well typed"),
     ("L7", "there are no trap frames in the state"),
-    ("L", "no bound on the blocks of memory matters: no value is a pointer"),
+    ("L", "no value is a pointer, so the bound on the blocks of memory does not matter"),
     ("D16", "a channel is as its last holder left it"),
 ];
 
@@ -89,12 +91,12 @@ pub struct Read<M: Spec> {
     pub field: &'static str,
     /// The leaf.
     pub leaf: &'static str,
-    /// Whether it is the same in both states at a key, as far as E reads it.
+    /// Whether the part of the leaf that E reads is the same in both states at a key.
     pub is_same: fn([&View<'_, M>; 2], M::Word) -> bool,
 }
 
-/// All that E reads. The call rule assumes that it is unchanged in the cells that the callee's modifies clause does not
-/// name.
+/// All state that E reads. The call rule assumes that cells outside the callee's modifies clause are unchanged; only E
+/// needs this.
 pub fn read<M: Spec>() -> [Read<M>; 6] {
     [
         Read {

@@ -18,7 +18,7 @@ pub const CODEGEN_FLAGS: &[&str] = &[
     "-Cpanic=abort",
     "-Cforce-unwind-tables=no",
     "-Crelro-level=off",
-    // Reports can follow the calls that led to a program's stop.
+    // Frame pointers, so that reports can follow the calls that led to a program's stop.
     "-Cforce-frame-pointers=yes",
     // Symbols stay, so that addresses can be printed by name; line tables would only make the archive longer.
     "-Cstrip=debuginfo",
@@ -43,7 +43,7 @@ pub struct Program {
 
 /// Why the programs could not be built.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum BuildError {
     /// Cargo cannot be started.
     #[error("cannot run {}: {source}", .cargo.display())]
     NoCargo {
@@ -90,8 +90,8 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// See [`Error`].
-pub fn build() -> Result<Vec<Program>, Error> {
+/// See [`BuildError`].
+pub fn build() -> Result<Vec<Program>, BuildError> {
     let directory = compile()?;
     let read = |name: &&'static str| {
         Ok(Program { name, elf: read_program(&directory, name)?, manifest: read_manifest(&workspace(), name)? })
@@ -108,14 +108,14 @@ pub fn usual(programs: &[Program]) -> impl Iterator<Item = &Program> + Clone {
 ///
 /// # Errors
 ///
-/// See [`Error`].
-pub fn build_bench() -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
+/// See [`BuildError`].
+pub fn build_bench() -> Result<Vec<(&'static str, Vec<u8>)>, BuildError> {
     let directory = compile()?;
     user::image::BENCH.iter().map(|name| Ok((*name, read_program(&directory, name)?))).collect()
 }
 
 /// Compiles all programs, and returns the directory that they are in.
-fn compile() -> Result<PathBuf, Error> {
+fn compile() -> Result<PathBuf, BuildError> {
     let root = workspace();
     let target_directory = root.join("target/user");
     let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
@@ -130,11 +130,11 @@ fn compile() -> Result<PathBuf, Error> {
     });
     let status = match ended {
         Ok(Some(status)) => status,
-        Ok(None) => return Err(Error::Late),
-        Err(source) => return Err(Error::NoCargo { cargo, source }),
+        Ok(None) => return Err(BuildError::Late),
+        Err(source) => return Err(BuildError::NoCargo { cargo, source }),
     };
     if !status.success() {
-        return Err(Error::Failed(status));
+        return Err(BuildError::Failed(status));
     }
     Ok(target_directory.join(TARGET).join("release"))
 }
@@ -166,17 +166,17 @@ fn is_cargos(name: &OsString) -> bool {
 }
 
 /// Reads one built program.
-fn read_program(directory: &Path, name: &str) -> Result<Vec<u8>, Error> {
+fn read_program(directory: &Path, name: &str) -> Result<Vec<u8>, BuildError> {
     let file = directory.join(name);
-    std::fs::read(&file).map_err(|source| Error::Missing { file, source })
+    std::fs::read(&file).map_err(|source| BuildError::Missing { file, source })
 }
 
 /// Reads a program's manifest.
-fn read_manifest(root: &Path, name: &str) -> Result<Manifest, Error> {
+fn read_manifest(root: &Path, name: &str) -> Result<Manifest, BuildError> {
     let file = root.join("user/programs").join(name).join("manifest.toml");
     match std::fs::read_to_string(&file) {
-        Err(source) => Err(Error::NoManifest { file, source }),
-        Ok(text) => Manifest::parse(&text).map_err(|source| Error::Manifest { file, source: Box::new(source) }),
+        Err(source) => Err(BuildError::NoManifest { file, source }),
+        Ok(text) => Manifest::parse(&text).map_err(|source| BuildError::Manifest { file, source: Box::new(source) }),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// The lines and ends that the console must still show.
 ///
 /// Lines that begin with `cairn: ` are the kernel's: of these, ends of programs are checked, and all others are
-/// ignored. All other lines are the programs'.
+/// ignored. All other lines come from the programs.
 #[derive(Clone, Debug)]
 pub struct Check {
     groups: Vec<(Group, VecDeque<String>)>,
@@ -19,7 +19,7 @@ pub struct Check {
 /// A difference between what is expected and what the console shows.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Problem {
-    /// A line that no program should print, or not yet.
+    /// A line that no program should print, or not at this point.
     #[error("unexpected line '{line}'{}", next_lines(.next))]
     Line {
         /// The line.
@@ -134,7 +134,7 @@ impl Check {
     ///
     /// # Errors
     ///
-    /// If the line is not expected. Further lines can still be checked.
+    /// If the line is not expected. Afterwards further lines can still be checked.
     pub fn line(&mut self, line: &str) -> Result<(), Problem> {
         if let Some(ended) = Ended::parse(line) {
             return self.ended(&ended);

@@ -11,13 +11,14 @@
 //! ```
 //!
 //! and reads the programs from `target/user/x86_64-unknown-linux-gnu/release/NAME`. The target is the host's
-//! own, so stable Rust without further components does; naming it keeps the flags away from build scripts.
-//! Link arguments come from `user/build.rs`, the memory layout from `user/program.ld`.
+//! own, so stable Rust without further components is enough. The flags do not reach build scripts because
+//! the target is named. Link arguments come from `user/build.rs`, the memory layout from `user/program.ld`.
 //!
 //! # How a run is judged
 //!
-//! Each program's [`manifest`] says what it is started with and expected to do. A [`Plan`] makes a boot list
-//! of some manifests, and a [`Check`] compares the console with them, whichever machine it comes from.
+//! Each program's [`manifest`] says how it is started, and what it is expected to do. A [`Plan`] makes a
+//! boot list of some manifests, and a [`Check`] compares the console with them, whichever machine it comes
+//! from.
 //!
 //! # What a program is, to a loader
 //!
@@ -40,5 +41,5 @@ pub use check::Check;
 pub use plan::Plan;
 pub use transcript::Transcript;
 
-/// The boot list of a machine that obeys its console: see `user/programs/shell`.
+/// The boot list of a machine with a shell on its console: see `user/programs/shell`.
 pub const SHELL_BOOT_LIST: &str = "0 shell 20000\n";

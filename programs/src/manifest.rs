@@ -91,7 +91,7 @@ pub struct Start {
 pub struct Descendant {
     /// Index of the child of the instance, from 0; then the index of its child; and so on.
     pub path: Vec<u32>,
-    /// How it ends.
+    /// Its expected end.
     pub end: End,
     /// Its program, if that is not the instance's own.
     pub program: Option<String>,
@@ -160,7 +160,7 @@ impl Machine {
 pub enum Quota {
     /// The same number for each instance.
     Same(u32),
-    /// Different numbers, which tell each instance which one it is.
+    /// Different numbers, so that each instance can recognise itself.
     PerInstance {
         /// Pages of the first instance on CPU 0.
         base: u32,
@@ -219,7 +219,7 @@ struct WrittenEnd {
 enum EndError {
     #[error("an end is {{ exited = STATUS }}, {{ stopped = REASON, at = \"0x...\" }} or {{ killed = true }}")]
     Shape,
-    #[error("there is no reason '{0}'; the reasons are: {reasons}", reasons = reasons())]
+    #[error("unknown reason '{0}'; the reasons are: {reasons}", reasons = reasons())]
     Reason(String),
     #[error("`at` is an address such as \"0x1000\", not '{0}'")]
     Address(String),

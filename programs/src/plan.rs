@@ -36,7 +36,7 @@ pub(crate) struct ExpectedEnd {
 
 /// Why programs cannot be run together.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error {
+pub enum PlanError {
     /// A main thread would need more than its eight children.
     #[error("CPU {cpu} would have to start more than {} programs", abi::CHILDREN)]
     TooMany {
@@ -87,8 +87,8 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
-    pub fn new<'a>(programs: impl IntoIterator<Item = &'a Program> + Clone, cpus: u32) -> Result<Plan, Error> {
+    /// See [`PlanError`].
+    pub fn new<'a>(programs: impl IntoIterator<Item = &'a Program> + Clone, cpus: u32) -> Result<Plan, PlanError> {
         let boot_list = "# CPU IMAGE QUOTA ARGUMENT...\n".to_owned();
         let mut plan = Plan { boot_list, ..Plan::unjudged(String::new()) };
         for cpu in 0..cpus {
@@ -118,12 +118,12 @@ impl Plan {
         start: &Start,
         cpu: u32,
         slots: &mut impl Iterator<Item = u32>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), PlanError> {
         let mut first = None;
         for instance in 0..start.count {
-            let slot = slots.next().ok_or(Error::TooMany { cpu })?;
+            let slot = slots.next().ok_or(PlanError::TooMany { cpu })?;
             let quota = start.quota.of(cpu, instance);
-            let quota = quota.ok_or_else(|| Error::Quota { program: program.to_owned(), cpu })?;
+            let quota = quota.ok_or_else(|| PlanError::Quota { program: program.to_owned(), cpu })?;
             let thread = abi::child(abi::main_thread(cpu), slot);
             let values = Values { cpu, thread, quota };
             first.get_or_insert(values);
@@ -131,7 +131,7 @@ impl Plan {
             for argument in &start.arguments {
                 let argument = argument.fill(values);
                 if argument.is_empty() || argument.contains(|c: char| c.is_whitespace() || c == '#') {
-                    return Err(Error::Argument { program: program.to_owned(), argument });
+                    return Err(PlanError::Argument { program: program.to_owned(), argument });
                 }
                 line += &format!(" {argument}");
             }
@@ -167,13 +167,13 @@ impl Plan {
     }
 
     /// Checks that no line is expected of two groups.
-    fn check_lines(&self) -> Result<(), Error> {
+    fn check_lines(&self) -> Result<(), PlanError> {
         let mut seen = BTreeSet::new();
         for Group { program, cpu, lines } in &self.groups {
             let own: BTreeSet<_> = lines.iter().collect();
             if let Some(&line) = own.iter().find(|line| seen.contains(*line)) {
                 let (program, line) = (program.clone(), line.clone());
-                return Err(Error::Ambiguous { program, cpu: *cpu, line });
+                return Err(PlanError::Ambiguous { program, cpu: *cpu, line });
             }
             seen.extend(own);
         }
@@ -190,6 +190,6 @@ fn follow(thread: u32, path: &[u32]) -> Option<u32> {
 }
 
 /// The error about a path.
-fn path_error(program: &str, path: &[u32]) -> Error {
-    Error::Path { program: program.to_owned(), path: path.to_vec() }
+fn path_error(program: &str, path: &[u32]) -> PlanError {
+    PlanError::Path { program: program.to_owned(), path: path.to_vec() }
 }

@@ -7,10 +7,10 @@ const RETURN: &str = "\r";
 /// Each entry is a typed line, as keys, and the texts that the console must show for it. After an [`INTERRUPT`] no
 /// return key is needed.
 const SESSION: &[(&str, &[&str])] = &[
-    // Keys that are typed together are interrupted at the first chance, so these come before the commands that run a
-    // foreground program to its end.
+    // Keys that are typed together are interrupted at the first opportunity, so these come before the commands that
+    // run a foreground program to its end.
     ("run spin\r\x03", &["^C", "(spin) killed", "spin (73) was killed"]),
-    // The program has children, which wait for messages, and waits for them.
+    // A program with children: the children wait for messages, and it waits for them.
     ("run -q 2048 reuse waits\r\x03", &["^C", "(reuse) killed", "reuse (73) was killed"]),
     ("repeat 9 wait\r\x03", &["^C"]),
     ("help", &["run [-q PAGES] PROGRAM [ARGUMENT...] [&]", "halt "]),
@@ -26,7 +26,7 @@ const SESSION: &[(&str, &[&str])] = &[
             "hello (73) exited with status 0",
         ],
     ),
-    // The previous line again.
+    // The arrow key: the previous line again.
     ("\x1B[A", &["run hello a  b&", "hello from CPU 0", "hello (73) exited with status 0"]),
     ("run -q 1 hello", &["refused: no quota, no child or no thread number is left"]),
     ("run spin &", &["thread 73 runs spin"]),
@@ -34,7 +34,7 @@ const SESSION: &[(&str, &[&str])] = &[
     ("run -q 48 counter &", &["thread 75 runs counter"]),
     ("wait 75", &["counter 0.0: turn 5", "counter (75) exited with status 0"]),
     ("ps", &["THREAD", "1   0 (main) ", "9   0 shell        running ", "73   0 spin ", "74   0 reuse        waiting "]),
-    // A line of which a character is rubbed out.
+    // A line with a character that is deleted again.
     (
         "quotas\x08",
         &["1 (main): ", "  9 shell: ", "    73 spin: ", "    74 reuse: ", "      593 reuse: ", " of 2048 pages"],
@@ -47,7 +47,7 @@ const SESSION: &[(&str, &[&str])] = &[
     ("mem", &["CPU 0: ", " pages of 4 KiB, ", " free", "shell: ", " used, "]),
     ("repeat 200 run -q 48 counter", &["counter 0.0: turn 1", "counter (73) exited with status 0"]),
     ("ps", &["THREAD", "9   0 shell "]),
-    // The same as before: see `problems`.
+    // The answer must be the same as before: see `problems`.
     ("mem", &["shell: "]),
     ("uptime", &["up "]),
     ("send 7 1 0x10 3", &["sent 3 words"]),
@@ -64,15 +64,15 @@ pub fn script() -> Vec<String> {
     SESSION.iter().map(|(line, _)| typed(line)).collect()
 }
 
-/// The texts of the session that the console does not show, and a change of the shell's pages between two answers to
-/// `mem`.
+/// The texts that the console should show in the session but does not, and an error if the shell's pages changed
+/// between two answers to `mem`.
 pub fn problems(console: &str) -> Vec<String> {
-    // The editor asks the terminal for its width; no terminal shows the question.
+    // The editor asks the terminal for its width; a session has no terminal that would answer.
     let console = console.replace(&user::line::ASK.replace('\x1B', "\\u{1b}"), "");
     let mut rest = &console[..];
     let mut problems = Vec::new();
     for (line, expected) in SESSION {
-        // The output of a program and of the shell about it come in any order.
+        // The output of a program and the shell's line about it may come in either order.
         let mut end = 0;
         for text in *expected {
             match rest.find(text) {
@@ -85,7 +85,7 @@ pub fn problems(console: &str) -> Vec<String> {
     let mut pages: Vec<&str> = console.lines().filter(|line| line.starts_with("shell: ")).collect();
     pages.dedup();
     if let [before, after, ..] = pages[..] {
-        problems.push(format!("programs have come and gone, and pages with them: `{before}`, then `{after}`"));
+        problems.push(format!("pages were lost between two answers to mem: `{before}`, then `{after}`"));
     }
     problems
 }
@@ -99,7 +99,7 @@ mod tests {
         let lines: Vec<&str> = SESSION.iter().flat_map(|(_, expected)| *expected).copied().collect();
         assert_eq!(problems(&lines.join("\n")), [""; 0]);
         for missing in 0..lines.len() {
-            // Other lines show the same text, but not so often in this order.
+            // Other lines show the same text, but not as often in this order.
             let others = [&lines[..missing], &lines[missing + 1..]].concat();
             assert!(!problems(&others.join("\n")).is_empty(), "{}", lines[missing]);
         }

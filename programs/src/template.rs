@@ -31,7 +31,7 @@ pub struct Values {
 
 /// Errors of an expected line.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error {
+pub enum TemplateError {
     /// A placeholder that does not exist.
     #[error("unknown placeholder {{{0}}}; there are {{cpu}}, {{thread}} and {{quota}}, and {{{{ for {{")]
     Unknown(String),
@@ -41,9 +41,9 @@ pub enum Error {
 }
 
 impl TryFrom<String> for Template {
-    type Error = Error;
+    type Error = TemplateError;
 
-    fn try_from(line: String) -> Result<Template, Error> {
+    fn try_from(line: String) -> Result<Template, TemplateError> {
         let mut parts = Vec::new();
         let mut rest = line.as_str();
         while let Some((text, after)) = rest.split_once('{') {
@@ -53,12 +53,12 @@ impl TryFrom<String> for Template {
                 rest = after;
                 continue;
             }
-            let (name, after) = after.split_once('}').ok_or(Error::Open)?;
+            let (name, after) = after.split_once('}').ok_or(TemplateError::Open)?;
             parts.push(match name {
                 "cpu" => Part::Cpu,
                 "thread" => Part::Thread,
                 "quota" => Part::Quota,
-                _ => return Err(Error::Unknown(name.to_owned())),
+                _ => return Err(TemplateError::Unknown(name.to_owned())),
             });
             rest = after;
         }
@@ -82,9 +82,9 @@ impl Template {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Template, Values};
+    use super::{Template, TemplateError, Values};
 
-    fn fill(line: &str) -> Result<String, Error> {
+    fn fill(line: &str) -> Result<String, TemplateError> {
         let template = Template::try_from(line.to_owned())?;
         Ok(template.fill(Values { cpu: 3, thread: 33, quota: 64 }))
     }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn errors() {
-        assert_eq!(fill("{cpus}"), Err(Error::Unknown("cpus".to_owned())));
-        assert_eq!(fill("a {cpu"), Err(Error::Open));
+        assert_eq!(fill("{cpus}"), Err(TemplateError::Unknown("cpus".to_owned())));
+        assert_eq!(fill("a {cpu"), Err(TemplateError::Open));
     }
 }

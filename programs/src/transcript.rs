@@ -65,7 +65,7 @@ impl Transcript {
         }
     }
 
-    /// Ends the stream: bytes that waited for more bytes become text.
+    /// Ends the stream: bytes that may be the beginning of a prefix become text.
     pub fn finish(&mut self) {
         for byte in std::mem::take(&mut self.begun) {
             self.invalid(byte);
@@ -182,7 +182,7 @@ mod tests {
         let pieces: [(Speaker, &[u8]); 3] =
             [(Speaker::Program, b"> "), (Speaker::Kernel, b"cairn: 1 CPU\n"), (Speaker::Program, b"c")];
         assert_eq!(text(&pieces), "> \ncairn: 1 CPU\nc");
-        // This holds even where the stream does not mark it.
+        // A backslash is added even if the stream does not mark the change of speaker.
         assert_eq!(Transcript::of(b"> \x10\x02cairn: 1 CPU\n"), "> \ncairn: 1 CPU\n");
     }
 

@@ -118,10 +118,10 @@ fn another_order_or_another_end_is_named() {
 fn programs_that_cannot_run_together() {
     let error = |manifest: &str| Plan::new([&program("test", manifest)], 1).unwrap_err();
     let start = "[[start]]\nend = { exited = 0 }\n";
-    assert_eq!(error(&format!("{start}quota = 1\ncount = 9")), plan::Error::TooMany { cpu: 0 });
+    assert_eq!(error(&format!("{start}quota = 1\ncount = 9")), plan::PlanError::TooMany { cpu: 0 });
     let quota = "quota = { base = 4294967295, instance = 1 }\ncount = 2";
     let program_name = "test".to_owned();
-    let expected = plan::Error::Quota { program: program_name.clone(), cpu: 0 };
+    let expected = plan::PlanError::Quota { program: program_name.clone(), cpu: 0 };
     assert_eq!(error(&format!("{start}{quota}")), expected);
     for (path, can_be) in [("[]", false), ("[8]", false), ("[0, 0, 0]", false), ("[7, 7]", true)] {
         let descendants = format!("descendants = [{{ path = {path}, end = {{ exited = 0 }} }}]");
@@ -130,7 +130,7 @@ fn programs_that_cannot_run_together() {
     }
     let same = format!("{start}quota = 1\nlines = [\"same\"]\n");
     let line = "same".to_owned();
-    let expected = plan::Error::Ambiguous { program: program_name, cpu: 0, line };
+    let expected = plan::PlanError::Ambiguous { program: program_name, cpu: 0, line };
     assert_eq!(error(&format!("{same}{same}")), expected);
 }
 
@@ -141,7 +141,7 @@ fn the_programs_of_this_tree_can_run_together_on_any_number_of_cpus() {
         let plan = Plan::new(programs::usual(&programs), cpus).expect("they can");
         assert_eq!(plan.pages.len(), cpus as usize);
     }
-    // And each by itself.
+    // The same lines, checked by themselves.
     for program in &programs {
         Plan::new([program], 8).expect("it can");
     }

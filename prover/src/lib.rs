@@ -1,15 +1,16 @@
 //! The prover: proofs of the layer by symbolic execution and an SMT solver.
 //!
-//! `symbolic` executes code, instantiates facts and asks the solver. This crate says what is proved of Cairn. Read it in
-//! this order; each module imports only those before it:
+//! `symbolic` executes code, instantiates facts and asks the solver. This crate defines what is proved of Cairn. Read
+//! it in this order; each module imports only those before it:
 //!
 //! 1. `state`: the layer's state as symbolic parts, and their versions.
 //! 2. `facts`: the facts of the invariant that a proof assumes.
-//! 3. `environment`: what other CPUs do when a lock is taken, and what this CPU guarantees to them.
+//! 3. `environment`: interference by other CPUs when a lock is taken, and this CPU's guarantees to
+//!    them.
 //! 4. `proof`: the obligations, the call rule and the loop rule, and the symbolic machine that applies them.
-//! 5. `counterexample`: a model is completed to a state, run on the hosted machine, and made small.
+//! 5. `counterexample`: a model is completed to a state, run on the hosted machine, and minimised.
 //! 6. `subjects`: the proofs of primitives, entries of the kernel, and theorems.
-//! 7. `suite` runs them all, `report` has the results, and `mutants` tests the proofs.
+//! 7. `suite` runs all proofs, `report` has the results, and `mutants` tests the proofs.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
@@ -34,7 +35,7 @@ pub use mutants::trial::{Fate, MutantProgress, MutantReport, Sample, Trial, try_
 pub use report::effects::{Effects, Places, effects};
 pub use report::interface::{Entry, Interface, ObjectEntries, Written};
 pub use report::reference::{Instance, Page, Proof, Shown, Standing};
-pub use report::row::{Part, Row, Status};
+pub use report::row::{Part, ReportRow, Status};
 pub use report::run::{ASSUMED, Assumption, Clause, Opinion, Report, Summary};
 pub use sources::with_engine;
 pub use state::sym::Sym;

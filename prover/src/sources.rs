@@ -42,7 +42,7 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// How comments that explain something about the next line of code begin.
+/// The first words of comments that explain the next line of code.
 const BEGINNINGS: [&str; 3] = ["// Equivalent mutants (", "// Never true: ", "// Never false: "];
 
 /// A comment that explains something about a line of code.
@@ -87,7 +87,7 @@ pub(crate) fn explanations_in(file: &'static str, text: &str) -> Vec<Explanation
     (0..lines.len()).filter(|&at| begins(at)).filter_map(explanation).collect()
 }
 
-/// The text for the rest of the run: reports refer to it.
+/// The text, kept for the rest of the run because reports refer to it.
 pub(crate) fn leak(text: &str) -> &'static str {
     text.to_string().leak()
 }
@@ -115,14 +115,14 @@ pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
             let block: Vec<String> =
                 (start..lines.len()).take_while(|&at| is_doc(at)).map(|at| of(lines[at])).collect();
             let mut sections = block.split(|line| line == "# Errors").map(|lines| lines.join(" ").trim().to_string());
-            let says = sections.next().unwrap_or_default();
+            let description = sections.next().unwrap_or_default();
             // The signature before the colon is dropped, because the table shows it.
-            let says = if number > 0 {
-                says.split_once("`: ").map_or(says.clone(), |(_, rest)| rest.to_string())
+            let description = if number > 0 {
+                description.split_once("`: ").map_or(description.clone(), |(_, rest)| rest.to_string())
             } else {
-                says
+                description
             };
-            return (plain(&says), plain(&sections.next().unwrap_or_default()));
+            return (plain(&description), plain(&sections.next().unwrap_or_default()));
         }
     }
     Default::default()

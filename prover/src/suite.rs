@@ -2,7 +2,7 @@
 use crate::facts::invariant_set::InvariantSet;
 use crate::report::explained::EXPLAINED;
 use crate::report::reference::Page;
-use crate::report::row::{Row, Status};
+use crate::report::row::{ReportRow, Status};
 use crate::report::run::{ASSUMED, Clause, Opinion, Report, Summary};
 use crate::sources::with_engine;
 use crate::state::sym::Sym;
@@ -10,8 +10,8 @@ use crate::subjects::entries::prove_entry;
 use crate::subjects::primitives::prove_primitive;
 use crate::subjects::theorems::theorems;
 use crate::workers::side_by_side;
-use domain::{Geometry, Reference, X64};
 use layer::catalogue::{Kind, TABLE, primitives};
+use layer::core::geometry::{Geometry, Reference, X64};
 use layer::invariant::BY_THEOREMS;
 use sim::machine::Sim;
 use smt::solver::SolverError;
@@ -40,8 +40,8 @@ pub struct Options {
     pub workers: usize,
     /// The names of the primitives, entries and theorems to prove. If empty, all of them.
     pub wanted: Vec<String>,
-    /// The directory of the cache of the solver's answers. `None` to ask everything again. Mutants and further solvers
-    /// never use the cache.
+    /// The directory of the cache of the solver's answers. `None` to ask the solver every query. Mutants and further
+    /// solvers never use the cache.
     pub answers: Option<PathBuf>,
 }
 
@@ -89,9 +89,9 @@ impl Subject {
         }
     }
 
-    fn row(self) -> Row {
+    fn row(self) -> ReportRow {
         let number = if let Subject::Primitive(i) = self { TABLE[i].number } else { 0 };
-        Row::new(number, self.name())
+        ReportRow::new(number, self.name())
     }
 
     /// A rough estimate of the time of all its proofs, compared with other subjects.
@@ -268,7 +268,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     progress(Progress::Begin(jobs.len()));
     let results = run_jobs(&jobs, options.workers, &panel, progress);
 
-    let mut rows: Vec<(Subject, Row)> = wanted.iter().map(|&s| (s, s.row())).collect();
+    let mut rows: Vec<(Subject, ReportRow)> = wanted.iter().map(|&s| (s, s.row())).collect();
     let (mut opinions, mut coverage) = (Vec::new(), Coverage::default());
     for (job, (outcome, seconds)) in jobs.iter().zip(results) {
         Opinion::add(&mut opinions, &outcome.tallies);
@@ -302,7 +302,7 @@ fn run_jobs(
 }
 
 /// Counts the rows by their status.
-fn summary(rows: &[(Subject, Row)], solver: String, opinions: Vec<Opinion>, seconds: f64) -> Summary {
+fn summary(rows: &[(Subject, ReportRow)], solver: String, opinions: Vec<Opinion>, seconds: f64) -> Summary {
     let count = |status| rows.iter().filter(|(_, row)| row.status == status).count();
     Summary {
         proved: count(Status::Proved),
@@ -316,14 +316,16 @@ fn summary(rows: &[(Subject, Row)], solver: String, opinions: Vec<Opinion>, seco
     }
 }
 
-fn report(rows: Vec<(Subject, Row)>, coverage: Option<Branches>, summary: Summary) -> Report {
+fn report(rows: Vec<(Subject, ReportRow)>, coverage: Option<Branches>, summary: Summary) -> Report {
     let mut report = Report {
         primitives: Vec::new(),
         entries: Vec::new(),
         theorems: Vec::new(),
         page: Page::default(),
-        by_construction: layer::invariant::by_construction().map(|(name, says)| Clause { name, says }).collect(),
-        by_theorems: BY_THEOREMS.iter().map(|&(name, _, says)| Clause { name, says }).collect(),
+        by_construction: layer::invariant::by_construction()
+            .map(|(name, description)| Clause { name, description })
+            .collect(),
+        by_theorems: BY_THEOREMS.iter().map(|&(name, _, description)| Clause { name, description }).collect(),
         assumed: ASSUMED.to_vec(),
         coverage,
         summary,

@@ -1,9 +1,9 @@
-//! Work on several threads.
+//! Distributes work over several threads.
 use std::collections::VecDeque;
 use std::sync::{Mutex, mpsc};
 
 /// Runs `work` for each number in `order`, on `workers` threads. `order` has all numbers below its length. Calls `done`
-/// with each result as soon as it is there, and returns the results by number.
+/// with each result as soon as it is available, and returns the results by number.
 pub(crate) fn side_by_side<R: Send>(
     order: &[usize],
     workers: usize,
@@ -25,7 +25,8 @@ pub(crate) fn side_by_side<R: Send>(
                     }
                 }
             };
-            // Terms are walked by recursion, as deep as they are nested.
+            // Terms are walked by recursion, as deep as they are nested, so the stack must be
+            // large.
             std::thread::Builder::new()
                 .stack_size(64 << 20)
                 .spawn_scoped(scope, worker)

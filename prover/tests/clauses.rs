@@ -1,5 +1,5 @@
-//! Each clause of the invariant is checked. A bug that violates it, and no earlier clause, is reported as that clause,
-//! with a counterexample that also fails on the hosted machine.
+//! Tests that each clause of the invariant is checked. A bug that violates it, and no earlier clause, is reported as
+//! that clause, with a counterexample that also fails on the hosted machine.
 mod common;
 
 use common::{prove, solver};
@@ -39,10 +39,11 @@ fn booting<M: Spec>(ghost: &OwnGhost<M>) -> bool {
     !initialised(ghost)
 }
 
-/// The clauses of H whose bugs violate another clause first, in states that do not satisfy D.
+/// The clauses of H whose bugs first violate another clause in states that do not satisfy D.
 const NEED_D: &[&str] = &["H5", "H7", "H11"];
 
-/// The invariant set for the proof of a clause: H and L for their clauses, unless D is needed to violate one alone.
+/// The invariant set for the proof of a clause: H and L for their clauses, unless a bug can violate the clause
+/// alone only in states that satisfy D.
 fn invariants(number: &str) -> InvariantSet {
     if number.starts_with('D') || NEED_D.contains(&number) { InvariantSet::Derived } else { InvariantSet::High }
 }
@@ -52,7 +53,7 @@ fn is_table_of_1<M: Spec>(ghost: &OwnGhost<M>, table: M::Word) -> bool {
     matches!(ghost.pperm.get([table]), FrameUse::Hide { thread, index } if thread == 1 && index == window::<M>())
 }
 
-/// Whether entry `index` of `table`, a page table of thread 1, maps `page`. No other entry does.
+/// Whether entry `index` of `table`, a page table of thread 1, maps `page`. No other entry maps it.
 fn is_mapped<M: Spec>(cpu: &Cpu<'_, M>, table: M::Word, page: M::Word, index: M::Word) -> bool {
     matches!(cpu.own.tables.get([table, index]), Pte::Valid { page: mapped, .. } if mapped == page)
         && cpu.own.ghost.check(|g| is_table_of_1(g, table) && g.lat.get([page]).len == 1)
@@ -73,7 +74,7 @@ macro_rules! clauses {
                     }
                     Ok(Answer::Word(answer))
                 };
-                // Derived facts need not be proved in other states.
+                // Derived facts are not proved in other states.
                 contract.assumes = |v, _| [$($state(v.ghost),)? initialised(v.ghost)][0];
             })*
         }
@@ -84,7 +85,7 @@ macro_rules! clauses {
             let first = outcome.failures.first().unwrap_or_else(|| panic!("nothing notices that {} is broken", $number));
             let (clause, ending) = (&first.clause, &first.ending);
             assert!(clause.starts_with(&format!("{reported} ")), "{reported} is broken, {clause} is reported: {ending}");
-            assert!(first.replayed, "{clause}, {:?}: {ending}", first.reason);
+            assert!(first.confirmed, "{clause}, {:?}: {ending}", first.reason);
         })*
         /// The clauses with a bug, in order.
         const PLANTED: &[&str] = &[$($number),*];
@@ -103,7 +104,7 @@ clauses! {
     h1: "H1", |cpu| cpu.own.nps = (KERN_LOW - 1).into();
     h2: "H2", |cpu| cpu.own.ghost.update(|g| (g.ipt, g.pg) = (false.into(), false.into()));
     h3: "H3", |cpu| cpu.own.ghost.update(|g| g.ikern = false.into());
-    // The reference has this case twice: H4 is the other case of H3.
+    // The reference states this case twice: H4 is the other case of H3.
     h4: "H4" as "H3", |cpu| cpu.own.ghost.update(|g| (g.ikern, g.ipt) = (false.into(), true.into()));
     h5: "H5", |cpu| cpu.own.ghost.update(|g| (g.ihost, g.ikern, g.ipt) = (false.into(), false.into(), false.into()));
     h7: "H7", |cpu| cpu.own.ghost.update(|g| {
@@ -158,7 +159,7 @@ clauses! {
     l3: "L3", |cpu| {
         let head = cpu.own.ready.head;
         if head < NUM_PROC {
-            cpu.own.kctxt.update([head], |context| context.ra = STAGES.into());
+            cpu.own.kctxt.update([head], |context| context.ra = CONTINUATIONS.into());
         }
     };
     d1: "D1", |cpu| cpu.own.ghost.update(|g| g.init = false.into());
@@ -240,7 +241,7 @@ clauses! {
     });
     d9: "D9", |cpu| cpu.own.ghost.update(|g| g.pperm.set([5.into()], FrameUse::Alloc));
     d10: "D10", |cpu| {
-        // The usage changes, but no charge: D22 records which pages are charged.
+        // The usage changes, but the charges do not: D22 records which pages are charged.
         let container = cpu.own.ac.get([1.into()]);
         if container.usage < container.quota {
             cpu.own.ac.update([1.into()], |c| c.usage += 1);
@@ -283,7 +284,7 @@ clauses! {
         }
     };
     d18: "D18", |cpu| {
-        // A page of thread 1 is mapped twice and listed twice. Nothing else is wrong.
+        // A page of thread 1 is mapped twice and listed twice. This is the only error.
         let (table, page): (M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into());
         let can = cpu.own.ghost.check(|g| {
             let lat = g.lat.get([page]);
@@ -315,8 +316,8 @@ clauses! {
             cpu.own.proc.update([9.into()], |p| p.state = (process::VACANT + 1).into());
         }
     };
-    // A vacant thread that keeps its quota may keep its page tables, which violates D6.3 first. A made-up quota would
-    // violate the sums of H6.9.
+    // If a vacant thread kept its quota, it could also keep its page tables, which violates D6.3 first. With an
+    // invented quota, the sums of H6.9 would be violated.
     d23_3: "D23.3" as "D6.3", |cpu| {
         if cpu.own.proc.get([9.into()]).state == process::GONE && cpu.own.ac.get([9.into()]).quota > 0 {
             cpu.own.proc.update([9.into()], |p| p.state = process::VACANT.into());
@@ -328,7 +329,7 @@ clauses! {
         }
     });
     d22_2: "D22.2", |cpu| {
-        // D10 says nothing about the charges of an unused container.
+        // D10 is not about the charges of an unused container.
         if !cpu.own.ac.get([FAR.into()]).used.holds() {
             cpu.own.ghost.update(|g| {
                 g.charged.update([FAR.into()], |c| c.pages = 1.into());
@@ -349,7 +350,7 @@ clauses! {
         }
     });
     d22_4: "D22.4", |cpu| {
-        // A page that another container pays for is mapped in thread 1. Nothing else is wrong.
+        // A page that another container pays for is mapped in thread 1. This is the only error.
         let (table, page, index): (M::Word, M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into(), 6.into());
         let can = cpu.own.ghost.check(|g| {
             let lat = g.lat.get([page]);

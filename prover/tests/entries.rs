@@ -1,8 +1,8 @@
-//! Bugs planted into the entries of the kernel have counterexamples that also fail on the hosted machine, with the
-//! machine's answers from the counterexample. A failure that only the prover sees is a fault of the prover or of a
-//! contract.
+//! Bugs in the entries of the kernel have counterexamples that also fail on the hosted machine, which gets the
+//! machine's answers from the counterexample. If only the prover sees a failure, the prover or a contract is
+//! wrong.
 mod common;
-/// A counterexample to a bug of this file, as the prover writes it.
+/// A counterexample to a bug of this file, in the form in which the prover writes it.
 #[path = "written/main_h1_valid_nps.rs"]
 mod written;
 
@@ -22,19 +22,19 @@ use layer::objects::trap::trap_get;
 use prover::{Failure, Reason, Sym, emit_test};
 use sim::counterexample::entry::Entry;
 use sim::machine::Sim;
+use syscall::continuation::Continuation;
 use syscall::entry;
 use syscall::next::{Next, Wake};
-use syscall::stage::Stage;
 use syscall::system::System;
-use syscall::table::{Row, rows};
+use syscall::table::{KernelEntry, rows};
 use syscall::unchecked::{Address, Unchecked};
 
 /// A bug: the entry, the clause that it violates, and the change of the row.
 struct Bug {
     entry: &'static str,
     clause: &'static str,
-    symbolic: fn(&mut Row<Sym<domain::X64>>),
-    hosted: fn(&mut Row<Sim>),
+    symbolic: fn(&mut KernelEntry<Sym<layer::core::geometry::X64>>),
+    hosted: fn(&mut KernelEntry<Sim>),
 }
 
 /// The counterexample to the clause that the bug violates.
@@ -44,29 +44,29 @@ fn counterexample(bug: &Bug) -> Failure {
     found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.entry, bug.clause)).clone()
 }
 
-/// Checks that the bug is found and its counterexample replayed.
-fn replays(bug: &Bug) {
+/// Checks that the bug is found and that its counterexample fails when it is run.
+fn confirms(bug: &Bug) {
     let failure = counterexample(bug);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
-    assert!(failure.replayed && failure.counterexample.is_some(), "{failure:#?}");
+    assert!(failure.confirmed && failure.counterexample.is_some(), "{failure:#?}");
     println!("{}: {} {:?} {}", bug.entry, failure.clause, failure.state, failure.ending);
 }
 
-/// A test for each bug, that it is found and replayed.
+/// A test for each bug: it is found, and its counterexample fails when it is run.
 macro_rules! bugs {
     ($($(#[$meta:meta])* $test:ident: $entry:literal breaks $clause:literal, $plant:expr;)*) => {
         /// The bugs, with the names of their tests.
         mod bugs {
             use super::*;
-            $($(#[$meta])* pub fn $test<M: System + Spec>(row: &mut Row<M>) {
-                let plant: fn(&mut Row<M>) = $plant;
+            $($(#[$meta])* pub fn $test<M: System + Spec>(row: &mut KernelEntry<M>) {
+                let plant: fn(&mut KernelEntry<M>) = $plant;
                 plant(row)
             })*
         }
         $(#[test]
         fn $test() {
             let (symbolic, hosted) = (bugs::$test, bugs::$test);
-            replays(&Bug { entry: $entry, clause: $clause, symbolic, hosted });
+            confirms(&Bug { entry: $entry, clause: $clause, symbolic, hosted });
         })*
     };
 }
@@ -79,7 +79,7 @@ fn resolve<M: System + Spec>(
 ) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
     let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
-        return Ok(Next::Continue(Stage::Main));
+        return Ok(Next::Continue(Continuation::Main));
     };
     let cur = get_curid(cpu)?;
     map(cpu, cur, address.word())?;
@@ -98,15 +98,15 @@ fn reserve_missing<M: System>(
 }
 
 bugs! {
-    a_call_that_goes_on_with_the_main_thread: "system_call" breaks "what comes after can go on", |row| {
+    a_call_that_goes_on_with_the_main_thread: "system_call" breaks "the continuation can run", |row| {
         row.run = |cpu, a| Ok(match entry::system_call(cpu, a.registers)? {
-            Next::ToUser(_) => Next::Continue(Stage::Main),
+            Next::ToUser(_) => Next::Continue(Continuation::Main),
             next => next,
         });
     };
-    a_program_that_goes_on_in_the_kernel: "start_user" breaks "what comes after can go on", |row| {
+    a_program_that_goes_on_in_the_kernel: "start_user" breaks "the continuation can run", |row| {
         row.run = |cpu, _| {
-            let next = entry::go_on(cpu, Stage::StartUser)?;
+            let next = entry::go_on(cpu, Continuation::StartUser)?;
             cpu.own.ghost.update(|ghost| ghost.ikern = true.into());
             Ok(next)
         };
@@ -118,7 +118,7 @@ bugs! {
             if number == 77 { Err(Stuck::BadThread) } else { Ok(next) }
         };
     };
-    a_page_that_is_mapped_already: "page_fault" breaks "what pt_resv requires holds where it is called", |row| {
+    a_page_that_is_mapped_already: "page_fault" breaks "the precondition of pt_resv holds at the call", |row| {
         row.run = |cpu, a| {
             resolve(cpu, a.registers, |cpu, cur, va| pt_resv(cpu, cur, va, perm::PTU.into()))
         };
@@ -147,7 +147,7 @@ bugs! {
         row.run = |cpu, _| {
             let owner = cpu.own.vm.owner;
             cpu.own.vm.owner = 0.into();
-            let next = entry::go_on(cpu, Stage::Exited)?;
+            let next = entry::go_on(cpu, Continuation::Exited)?;
             cpu.own.vm.owner = owner;
             Ok(next)
         };
@@ -161,7 +161,7 @@ bugs! {
             Ok(next)
         };
     };
-    a_page_that_is_global: "page_fault" breaks "what pt_resv assumes holds where it is called", |row| {
+    a_page_that_is_global: "page_fault" breaks "the assumptions of pt_resv hold at the call", |row| {
         row.run = |cpu, a| {
             resolve(cpu, a.registers, |cpu, cur, va| reserve_missing(cpu, cur, va, perm::PTKG))
         };
@@ -185,13 +185,13 @@ bugs! {
             Ok(next)
         };
     };
-    an_address_of_an_image_that_is_trusted: "load" breaks "what pt_resv requires holds where it is called", |row| {
+    an_address_of_an_image_that_is_trusted: "load" breaks "the precondition of pt_resv holds at the call", |row| {
         row.run = |cpu, a| {
             let [child, image, page] = a.load;
             if let Some(source) = M::image_page(image, page) {
                 pt_resv(cpu, child, source.address.any(), perm::PTU.into())?;
             }
-            Ok(Next::Continue(Stage::Main))
+            Ok(Next::Continue(Continuation::Main))
         };
     };
     bytes_of_an_image_that_are_trusted: "load" breaks "never stuck: Misaligned", |row| {
@@ -203,7 +203,7 @@ bugs! {
                     return Err(Stuck::Misaligned);
                 }
             }
-            Ok(Next::Continue(Stage::Main))
+            Ok(Next::Continue(Continuation::Main))
         };
     };
     a_quota_of_the_boot_list_that_is_trusted: "main" breaks "H", |row| {
@@ -212,12 +212,12 @@ bugs! {
             if let Some(start) = M::next_start(me) && start.quota.is(12_345) && start.image.any() > 7 {
                 cpu.own.nps = 0.into();
             }
-            Ok(Next::Continue(Stage::Main))
+            Ok(Next::Continue(Continuation::Main))
         };
     };
     a_thread_that_runs_nowhere: "exited" breaks "D4.1", |row| {
         row.run = |cpu, _| {
-            let next = entry::go_on(cpu, Stage::Exited)?;
+            let next = entry::go_on(cpu, Continuation::Exited)?;
             let cur = cpu.own.cur;
             cpu.shared.links.update(|tcb| tcb.update([cur], |t| t.place = place::FLIGHT.into()));
             Ok(next)
@@ -251,26 +251,26 @@ bugs! {
         row.run = |cpu, a| {
             let cur = cpu.own.cur;
             let next = entry::interrupt(cpu, a.registers)?;
-            cpu.own.kctxt.update([cur], |context| context.ra = (Stage::Exited as u32).into());
+            cpu.own.kctxt.update([cur], |context| context.ra = (Continuation::Exited as u32).into());
             Ok(next)
         };
     };
     a_thread_that_ends_and_runs_on: "exited" breaks "postcondition", |row| {
         row.run = |cpu, _| {
-            let context = Context { esp: 0.into(), ra: (Stage::StartUser as u32).into() };
+            let context = Context { esp: 0.into(), ra: (Continuation::StartUser as u32).into() };
             Ok(Next::Switch(thread_yield(cpu, context)?))
         };
     };
     a_call_that_begins_again_for_no_reason: "send" breaks "postcondition", |row| {
         row.run = |cpu, _| {
             let words = cpu.own.uctxt.get([cpu.own.cur, slot::EDX.into()]).value;
-            if words == 77 { Ok(Next::Continue(Stage::Send)) } else { entry::go_on(cpu, Stage::Send) }
+            if words == 77 { Ok(Next::Continue(Continuation::Send)) } else { entry::go_on(cpu, Continuation::Send) }
         };
     };
     an_argument_that_is_lost_on_the_way: "receive" breaks "postcondition", |row| {
         row.run = |cpu, _| {
             let cur = cpu.own.cur;
-            let next = entry::go_on(cpu, Stage::Receive)?;
+            let next = entry::go_on(cpu, Continuation::Receive)?;
             if let Next::Continue(_) = next {
                 cpu.own.uctxt.set([cur, slot::EDX.into()], Slot { value: M::Wide::constant(5) });
             }
@@ -280,10 +280,10 @@ bugs! {
     a_wake_up_that_is_lost: "wake" breaks "postcondition", |row| {
         row.run = |cpu, _| Ok(Next::ToUser(proc_start_user(cpu)?));
     };
-    a_lock_that_is_not_given_back: "wake" breaks "what comes after can go on", |row| {
+    a_lock_that_is_not_given_back: "wake" breaks "the continuation can run", |row| {
         row.run = |cpu, a| {
             let [cv, left, then] = a.wake;
-            let then = if then == 0 { Stage::StartUser } else { Stage::Exited };
+            let then = if then == 0 { Continuation::StartUser } else { Continuation::Exited };
             let next = entry::wake_step(cpu, Wake { cv, left, then })?;
             if let Next::Wake(wake) = &next {
                 acquire_lock_chan(cpu, Cv::<M>(wake.cv).channel())?;
@@ -293,7 +293,7 @@ bugs! {
     };
     an_addition_that_overflows: "start_user" breaks "addition overflows", |row| {
         row.run = |cpu, _| {
-            let next = entry::go_on(cpu, Stage::StartUser)?;
+            let next = entry::go_on(cpu, Continuation::StartUser)?;
             if cpu.own.nps + 0xFFFF_FFFF == 0 { Err(Stuck::NotInit) } else { Ok(next) }
         };
     };
@@ -303,14 +303,14 @@ bugs! {
 fn what_only_the_prover_sees_is_its_own_fault() {
     let symbolic = bugs::a_page_table_that_is_not_charged;
     let failure = counterexample(&Bug { entry: "page_fault", clause: "D10", symbolic, hosted: |_| () });
-    assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
-    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
+    assert_eq!(failure.reason, Reason::Spurious, "{failure:#?}");
+    assert!(!failure.confirmed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
 }
 
 #[test]
 fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
-    fn plant<M: System + Spec>(row: &mut Row<M>) {
+    fn plant<M: System + Spec>(row: &mut KernelEntry<M>) {
         row.run = |cpu, a| {
             let other = cpu.own.ac.get([900.into()]).quota;
             let next = entry::page_fault(cpu, a.registers)?;
@@ -319,13 +319,13 @@ fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
     }
     let failure = counterexample(&Bug { entry: "page_fault", clause: "never stuck", symbolic: plant, hosted: plant });
     assert_eq!(failure.reason, Reason::Contract, "{failure:#?}");
-    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
+    assert!(!failure.confirmed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("pt_reserve"), "{}", failure.ending);
 }
 
 #[test]
 fn what_a_called_primitive_may_write_the_entry_has_to_name() {
-    fn forget<M: System + Spec>(row: &mut Row<M>) {
+    fn forget<M: System + Spec>(row: &mut KernelEntry<M>) {
         row.effect.modifies = |made, may| {
             let whole = rows::<M>().into_iter().find(|row| row.name == "interrupt").expect("an entry");
             (whole.effect.modifies)(made, &mut |name, leaf, key| {

@@ -16,12 +16,13 @@ use layer::objects::{channel, page_alloc, thread};
 use layer::spec::contract::Contract;
 use prover::{InvariantSet, Outcome, Reason};
 
-/// The clauses that fail, without repetition, and whether the first failure was replayed.
+/// The clauses that fail, without repetition, and whether the counterexample to the first failed
+/// when it was run.
 fn failing(outcome: &Outcome) -> (Vec<&str>, bool) {
     let mut clauses: Vec<&str> = Vec::new();
     for failure in &outcome.failures {
         assert!(
-            matches!(failure.reason, Reason::Counterexample | Reason::NotReplayed),
+            matches!(failure.reason, Reason::Counterexample | Reason::Spurious),
             "{}: {:?}",
             failure.clause,
             failure.reason
@@ -30,7 +31,7 @@ fn failing(outcome: &Outcome) -> (Vec<&str>, bool) {
             clauses.push(&failure.clause);
         }
     }
-    (clauses, outcome.failures.first().is_some_and(|failure| failure.replayed))
+    (clauses, outcome.failures.first().is_some_and(|failure| failure.confirmed))
 }
 
 macro_rules! bugs {
@@ -45,9 +46,9 @@ macro_rules! bugs {
         #[test]
         fn $test() {
             let outcome = prove(solver(), $primitive, InvariantSet::Derived, planted::$test, planted::$test);
-            let (clauses, replayed) = failing(&outcome);
+            let (clauses, confirmed) = failing(&outcome);
             assert!(clauses.iter().any(|clause| clause.starts_with($clause)), "{clauses:?}");
-            assert!(replayed, "{}", outcome.failures[0].ending);
+            assert!(confirmed, "{}", outcome.failures[0].ending);
         })*
     };
 }
@@ -91,7 +92,7 @@ fn palloc<M: Spec>(
 }
 
 bugs! {
-    /// A page is allocated, and the event says that none was.
+    /// A page is allocated, but the event reports that none was.
     another_page: "palloc" breaks "events",
         |cpu, a| palloc(cpu, a.words[0], |tid, _| Some(Event::Palloc { tid, page: 0.into() }));
     /// The event does not describe the change of the table.
@@ -144,7 +145,7 @@ bugs! {
         });
         Ok(Answer::Unit)
     };
-    /// The event says that the lock was released, but it was not.
+    /// The event reports that the lock was released, but it was not.
     no_effect: "set_sync_chan_busy" breaks "effect of each event on syncchpool", |cpu, a| {
         let [q, v, ..] = a.words;
         channel::set_sync_chan_busy(cpu, Channel(q), v)?;
@@ -155,7 +156,7 @@ bugs! {
         });
         Ok(Answer::Unit)
     };
-    /// The event says that the thread yielded, but it runs on.
+    /// The event reports that the thread yielded, but it runs on.
     nobody_else_runs: "get_curid" breaks "events", |cpu, _| {
         let tid = thread::get_curid(cpu)?;
         let me = cpu.own.cpu;

@@ -1,6 +1,6 @@
 //! The hosted machine: up to eight CPUs in one process. It is deterministic, and the layer runs on it as ordinary Rust.
 //!
-//! Nothing here decides what a primitive does. The layer and the layer above run unchanged, with sparse maps as
+//! No code here decides what a primitive does. The layer and the layer above run unchanged, with sparse maps as
 //! storage, all ghost state and the whole log. The hardware is simulated. Each folder uses only folders above it:
 //!
 //! - [`x86`]: an interpreter for programs. It knows no kernel.

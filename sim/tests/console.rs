@@ -62,10 +62,10 @@ fn of_a_longer_burst_the_newest_12_are_kept() {
 #[test]
 fn what_comes_while_the_line_is_masked_is_taken_when_it_is_opened() {
     tell(0, SerialInput::of([Null, Recv(b"one ".to_vec()), Recv(b"two ".to_vec()), Recv(b"three".to_vec())]), |cpu| {
-        // There is no event yet, so that the call consumes none.
+        // There is no event yet, so the call consumes none.
         serial_intr_disable(cpu).unwrap();
         assert_eq!((cpu.own.com1.l1, cpu.own.com1.l2), (0, 0));
-        // The first event has passed unseen.
+        // The first event has passed without being read.
         cpu.own.com1.l1 = 1;
         serial_intr_disable(cpu).unwrap();
         assert_eq!((read(cpu), cpu.own.com1.irq), (Vec::new(), true));

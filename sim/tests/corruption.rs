@@ -1,4 +1,4 @@
-//! A planted corruption of the state is reported by the fact that forbids it.
+//! Tests that a corruption of the state is reported by the fact that forbids it.
 use domain::{Count, Map};
 use layer::core::constants::*;
 use layer::core::fields::*;
@@ -77,7 +77,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("H6.9", |cpu| cpu.own.ac.update([CHILD], |child| child.quota += 1)),
     ("H6.11", |cpu| cpu.own.ac.update([1], |root| root.nchildren = 9)),
     ("H6.12", |cpu| cpu.own.ac.update([CHILD], |child| child.parent = 2)),
-    ("L3", |cpu| cpu.own.kctxt.set([1], Context { esp: 0, ra: STAGES })),
+    ("L3", |cpu| cpu.own.kctxt.set([1], Context { esp: 0, ra: CONTINUATIONS })),
     ("D1", |cpu| cpu.own.ghost.0.init = false),
     ("D2", |cpu| cpu.own.ghost.0.ipt = false),
     ("D3", |cpu| cpu.own.ghost.0.pt = 1),
@@ -158,7 +158,7 @@ const CORRUPTIONS: &[Corruption] = &[
         cpu.own.vm.owner = CHILD;
         cpu.own.proc.update([CHILD], |process| process.state = process::GONE);
     }),
-    // A primitive has charged pages that no page map maps.
+    // Stands for a primitive that has charged pages that no page map maps.
     ("E2", |_| ()),
 ];
 

@@ -1,5 +1,5 @@
-//! The checker for a kernel without ghost state, tested on the hosted machine, which has ghost state. The checker gets
-//! the state without it.
+//! Tests the checker for a kernel without ghost state on the hosted machine, which has ghost state. The checker gets
+//! the state without the ghost state.
 use domain::Map;
 use layer::core::constants::*;
 use layer::core::dump::{Counts, Out, Situation, write_own, write_shared};
@@ -28,7 +28,7 @@ impl Out for Kept {
     }
 }
 
-/// The dump of these CPUs. Those of `users` are in user mode.
+/// The dump of these CPUs. The CPUs in `users` are in user mode.
 fn tell(shared: &Shared<Sim>, cpus: &mut [Cpu<'_, Sim>], held: Option<u32>) -> Vec<u8> {
     let mut kept = Kept(Vec::new());
     write_shared(&mut kept, shared, 0, cpus.len() as u32, Counts { entries: 7, calls: 5 }, |q| held == Some(q));
@@ -124,7 +124,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("H17", |cpus| cpus[0].own.cpu = TOTAL_CPU),
     ("H18", |cpus| cpus[0].own.cur = NUM_PROC),
     ("H19", |cpus| cpus[0].own.cpu = 1),
-    ("L3", |cpus| cpus[0].own.kctxt.set([1], Context { esp: 0, ra: STAGES })),
+    ("L3", |cpus| cpus[0].own.kctxt.set([1], Context { esp: 0, ra: CONTINUATIONS })),
     // The processor uses another page map than the running thread's.
     ("D3", |cpus| cpus[0].own.ghost.0.pt = 1),
     ("D4.1", |cpus| cpus[0].own.cur = 700),
@@ -206,7 +206,7 @@ fn what_is_no_fact_is_reported_too() {
         cpus[0].shared.at.inspect(0).cursor = KERN_LOW;
     };
     let found = found(stray);
-    // Charged frames are assigned in order, so that the last one is left over.
+    // Charged frames are assigned in order, so the last one is left over.
     assert_eq!(found.problems, [Problem::Strays { first: FREE + 40, count: 1 }]);
     assert_eq!((found.pages.strays, found.pages.total()), (1, MAX_PAGE));
 
@@ -233,7 +233,7 @@ fn two_dumps_come_one_after_the_other() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// A damaged dump is an error or a state with violations, but never causes a panic.
+    /// A damaged dump is an error or a state with violations, and never causes a panic.
     #[test]
     fn a_dump_that_is_damaged_is_never_a_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
         let shared = shared();

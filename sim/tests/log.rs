@@ -1,5 +1,5 @@
-//! Long random histories of eight CPUs. The replayed merged log equals the machine, the other CPUs satisfy each CPU's
-//! rely conditions (H20), and a wrong log is detected.
+//! Long random histories of eight CPUs. Replaying the merged log gives the objects of the machine; the other CPUs
+//! satisfy each CPU's rely conditions (H20); and a wrong log is detected.
 use layer::core::constants::*;
 use layer::core::fields::Context;
 use layer::core::log::Event;
@@ -150,12 +150,13 @@ proptest! {
             let number = at.index(log.len());
             let entry = &mut other[number];
             let changed = match how {
-                // The event is removed. If it allocated nothing, that cannot be detected.
+                // The event is removed. If the event reports that nothing was allocated, its
+                // removal cannot be detected.
                 0 => {
                     let leaves_nothing = match entry.event {
                         Event::Palloc { page, .. } => page == 0,
                         Event::Wake { .. } | Event::Yield { .. } => true,
-                        // The budget that it used is forgotten when the lock is released.
+                        // The budget that the event used is forgotten when the lock is released.
                         Event::Get { .. } | Event::Buffer { .. } | Event::Release { .. } => true,
                         _ => false,
                     };
@@ -177,7 +178,7 @@ proptest! {
                     }
                     true
                 }
-                // Another page, child, channel or woken thread.
+                // The event is about another page, child, channel or woken thread.
                 _ => match &mut entry.event {
                     Event::Palloc { page, .. } => { *page += 1; true }
                     Event::Spawn { child, .. } => { *child += 1; true }

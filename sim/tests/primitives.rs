@@ -179,7 +179,7 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
         words,
         wide: u64::from(page * PAGE_SIZE + offset) + if f == 255 { 1 << 32 } else { 0 },
         place: f.into(),
-        context: Context { esp: f, ra: f % layer::core::fields::STAGES },
+        context: Context { esp: f, ra: f % layer::core::fields::CONTINUATIONS },
         registers: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(e)),
         guest: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(d << 24 | e)),
         chunk,
@@ -245,7 +245,7 @@ fn call(
     if !(contract.assumes)(&before.view(), &arguments) {
         return Ok(());
     }
-    // Nobody would ever release the lock, because the other CPUs do not run.
+    // The call would wait for ever, because no other CPU runs that could release the lock.
     let holder = |q: u32| before.channels.lock_of(q).holder;
     let q = arguments.words[0];
     if row.name == "acquire_lock_CHAN" && q < NUM_CHAN && ![TOTAL_CPU, wish.cpu].contains(&holder(q)) {
@@ -383,6 +383,7 @@ fn these_sequences_reach_every_primitive() {
     let rows = primitives::<Sim>();
     let called = rows.iter().filter(|(row, _)| row.kind != Kind::Internal && !row.is_fresh());
     let missing: Vec<_> = called.map(|(row, _)| row.name).filter(|name| !done.contains(name)).collect();
-    // The first is undefined in every state that satisfies D2, and the second has run before.
+    // The first primitive is undefined in every state that satisfies D2, and the second has run
+    // before.
     assert_eq!(missing, ["set_pt", "sched_init"]);
 }

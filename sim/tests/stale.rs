@@ -86,7 +86,7 @@ impl Machine {
         pt_read(&self.cpu, CHILD, address).unwrap() / PAGE_SIZE
     }
 
-    /// Unmaps a page. Its frame is then allocated by the main thread.
+    /// Unmaps a page. The main thread then allocates its frame.
     fn unmap_and_keep(&mut self, address: u32) -> u32 {
         let frame = pt_rmv(&mut self.cpu, CHILD, address).unwrap();
         assert_eq!(palloc(&mut self.cpu, MAIN), Ok(frame));
@@ -139,7 +139,7 @@ fn an_unmapped_page_is_reached_only_without_a_flush() {
         assert_eq!(machine.load(DATA), Ok(Some(1)));
         assert_eq!(machine.unmap_and_keep(DATA), frame);
         machine.cpu.own.hp.set([frame, 0], Byte { value: 7 });
-        // The main thread's contents, or a fault.
+        // The result is the main thread's contents, or a fault.
         assert_eq!(machine.load(DATA), Ok(forgets.then_some(7)));
         assert_eq!(tlb::stale(0).map(|stale| (stale.frame, stale.address)), forgets.then_some((frame, DATA)));
     }
@@ -211,7 +211,7 @@ fn a_permission_is_remembered_until_the_address_is_flushed_or_faults() {
     assert_eq!([machine.store(DATA, 5), machine.store(DATA, 5)], [Ok(false), Ok(true)]);
 }
 
-/// A processor may walk a page map at any time: after `invlpg`, present translations are remembered again.
+/// A processor may walk a page map at any time: after `invlpg`, present translations are cached again.
 #[test]
 fn a_page_table_needs_a_flush_of_its_own() {
     for forgets in [false, true] {
@@ -243,7 +243,8 @@ fn a_page_that_was_absent_is_found_once_it_is_there() {
     assert_eq!(machine.load(DATA), Ok(Some(1)));
 }
 
-/// No program can observe it, because another page map is loaded before a frame is used again. The machine reports it.
+/// No program can observe such a translation, because another page map is loaded before a frame is used again. The
+/// machine still reports it.
 #[test]
 fn a_kernel_that_forgets_to_flush_is_found_when_a_program_ends() {
     let built = programs::build().expect("the programs build");

@@ -215,8 +215,9 @@ fn the_interpreter_agrees_with_the_processor() {
             if outcome == Outcome::Done {
                 check_refusals(&case, &untouched);
             }
-            // SAFETY: the excluded instructions are those that do not fall through or change what must not
-            // change; the interpreter has just run this one within the scratch memory.
+            // SAFETY: the excluded instructions are those that do not fall through or that change state
+            // that must not change. The interpreter has just run this instruction within the scratch
+            // memory.
             let (state, their_outcome) = unsafe { arena.execute(&case.bytes, &case.state) };
             if has_undefined_result(&case, Memory { at: address, bytes: &scratch.bytes }) {
                 continue;

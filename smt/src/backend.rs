@@ -51,13 +51,13 @@ impl std::fmt::Display for SolverError {
                 write!(f, "the solver `{program}` answered with an error: {}", shorten(error))
             }
             SolverError::Nonsense(program, answer) => {
-                write!(f, "the solver `{program}` answered `{}`, which is no answer", shorten(answer))
+                write!(f, "the solver `{program}` printed `{}`, which is not a valid answer", shorten(answer))
             }
             SolverError::Disagreement { main, other, replay } => {
                 write!(f, "{} says {:?}, {} says {:?}: ", main.0, main.1, other.0, other.1)?;
                 match replay {
-                    Ok(path) => write!(f, "the question is in {}", path.display()),
-                    Err(error) => write!(f, "the question could not be written: {error}"),
+                    Ok(path) => write!(f, "the query is in {}", path.display()),
+                    Err(error) => write!(f, "the query could not be written: {error}"),
                 }
             }
         }
@@ -94,11 +94,12 @@ pub(crate) trait Backend: Send {
     /// The values of all variables and applications in the model of the last check.
     fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError>;
 
-    /// Bounds each later query, by at most the bound with which the solver was started.
+    /// Sets the bound of each later query; it is at most the bound with which the solver was
+    /// started.
     fn limit(&mut self, milliseconds: u32);
 
-    /// Fails fast from here on: a process that exceeds its bound is replaced at once. Which queries are undecided then
-    /// depends on the load of the machine.
+    /// From here on, a process that exceeds its bound is replaced at once. Which queries are undecided then depends on
+    /// the load of the machine.
     fn fail_fast(&mut self) {}
 
     /// Checks that the solver answers at all.
@@ -143,7 +144,7 @@ pub struct Tally {
     pub undecided: u64,
     /// Number of queries on which it contradicted the main solver.
     pub disagreements: u64,
-    /// The reason for which it is no longer asked, if so.
+    /// The reason for which it is no longer asked, if there is one.
     pub lost: Option<String>,
 }
 

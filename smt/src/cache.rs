@@ -1,8 +1,8 @@
 //! A cache of a solver's answers.
 //!
-//! The cache key of an answer is a digest of the query, its limit, the solver's identity, and the sources of this crate
-//! that determine how a query is put. The query is all that is asserted. An answer depends on nothing else, so the key
-//! has nothing else: if code, facts or contracts change, the assertions change, and the key with them.
+//! The cache key of an answer consists of the query, its limit, the solver's identity, and the sources of this crate
+//! that determine how a query is put. The query consists of all assertions. An answer depends on nothing else. If code,
+//! facts or contracts change, the assertions change, and the key with them.
 use crate::backend::{Backend, SolverError, Verdict};
 use crate::term::{Arena, Term};
 use digest::{Digest, Digests, digest};
@@ -13,7 +13,7 @@ mod digest;
 mod store;
 
 /// The sources that determine how queries are put and answers are read.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 15] = [
     include_str!("backend.rs"),
     include_str!("cache.rs"),
     include_str!("cache/digest.rs"),
@@ -24,7 +24,10 @@ const SOURCES: [&str; 12] = [
     include_str!("embedded/linear.rs"),
     include_str!("embedded/word.rs"),
     include_str!("smt_lib.rs"),
+    include_str!("smt_lib/answers.rs"),
+    include_str!("smt_lib/dialect.rs"),
     include_str!("smt_lib/process.rs"),
+    include_str!("smt_lib/script.rs"),
     include_str!("term.rs"),
 ];
 
@@ -38,7 +41,8 @@ struct Scope {
     digest: Digest,
 }
 
-/// A solver with the answers that it gave before. It is started when a query has no stored answer.
+/// A solver with the stored answers of earlier runs. It is started when a query has no stored
+/// answer.
 pub struct Cached {
     start: Start,
     solver: Option<Box<dyn Backend>>,
@@ -149,7 +153,8 @@ impl Backend for Cached {
         match verdict {
             Verdict::Sat if is_itself => self.found = Some((question, steps)),
             Verdict::Unsat if is_itself => self.keep(question, verdict, steps, &[]),
-            // If steps are counted, the solver will not decide it the next time either. A time limit is different.
+            // If steps are counted, the solver will not decide the query the next time either. With a time limit,
+            // it might.
             Verdict::Unknown if is_itself && steps > 0 => self.keep(question, verdict, steps, &[]),
             _ => {}
         }
@@ -187,7 +192,7 @@ impl Backend for Cached {
 
 impl Drop for Cached {
     fn drop(&mut self) {
-        // An answer that cannot be written is computed again.
+        // If an answer cannot be written, it is computed again later.
         let _ = self.store.save();
     }
 }

@@ -1,4 +1,5 @@
-//! Cross-checking: several solvers get the same queries. The first answers, and the others must not contradict it.
+//! Cross-checking: several solvers get the same queries. The first solver's answer counts, and the others must not
+//! contradict it.
 use crate::backend::{Backend, SolverError, Tally, Verdict};
 use crate::term::{Arena, Term};
 use std::io;
@@ -38,8 +39,8 @@ pub struct CrossCheck {
 }
 
 impl CrossCheck {
-    /// `main` answers. Queries on which another solver contradicts it are written to files `replay` with a number at
-    /// the end.
+    /// `main` answers. Queries on which another solver contradicts the main one are written to files whose names
+    /// begin with `replay`.
     pub fn new(
         main: (String, Box<dyn Backend>),
         others: Vec<(String, Box<dyn Backend>)>,
@@ -92,7 +93,7 @@ impl Backend for CrossCheck {
         self.main.count(verdict);
         let mut contradicted = None;
         for other in &mut self.others {
-            // A solver that died or is silent is left out; the proof goes on without it.
+            // A solver that died or does not answer is left out; the proof goes on without it.
             let said = match other.tally.lost {
                 None => other.backend.check(arena, extra).unwrap_or_else(|error| {
                     other.tally.lost = Some(error.to_string());
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disagreement_is_an_error_that_can_be_replayed() {
+    fn a_disagreement_is_an_error_with_a_file_of_the_query() {
         let mut arena = Arena::default();
         let (x, three) = (arena.var("x", Range::WORD), arena.number(3));
         let (less, more) = (arena.lt(x, three), arena.lt(three, x));

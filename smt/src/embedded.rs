@@ -1,5 +1,5 @@
-//! The embedded solver, which needs no installation: numbers become bits, bits gates, and gates clauses of a SAT
-//! solver.
+//! The embedded solver, which needs no installation. It turns numbers into bits, bits into gates, and gates into
+//! clauses of a SAT solver.
 use crate::backend::{Backend, SolverError, Verdict};
 use crate::term::{Arena, Name, Node, Term};
 use batsat::Lit;
@@ -23,8 +23,8 @@ struct Scope {
     size: usize,
 }
 
-/// The circuit is rebuilt without the gates of closed scopes if there are this many more of them than half of all
-/// gates.
+/// The circuit is rebuilt, without the gates of closed scopes, when more than half of its gates and this many
+/// more belong to closed scopes.
 const GARBAGE: usize = 4_000;
 
 /// Number of steps that take about a millisecond.
@@ -129,7 +129,7 @@ impl Embedded {
         let same: Vec<Lit> = x.iter().zip(y).map(|(&x, &y)| self.circuit.equal(arena, x, y)).collect();
         let equal = self.circuit.equal(arena, a, b);
         let mut clause: Vec<Lit> = same.into_iter().map(|same| !same).chain([equal]).collect();
-        // The applications have different ranges: a closed scope's narrower range must not constrain the open scopes.
+        // The applications have different ranges. A closed scope's narrower range must not constrain the open scopes.
         if range != other {
             clause.push(!self.scope().open);
         }
@@ -147,7 +147,8 @@ impl Embedded {
                 Answer::GivenUp => return Verdict::Unknown,
             }
         }
-        // The contradiction was found assuming small counters; it counts if it holds without this assumption.
+        // The contradiction may depend on the assumption that counters are small; it counts only if it holds
+        // without this assumption.
         let holds = !self.circuit.too_many_counters()
             && (!self.circuit.gates.blames(self.circuit.small())
                 || self.circuit.gates.solve(assumptions) == Answer::No);

@@ -52,15 +52,15 @@ impl Solver {
         Solver::new(Embedded::new(timeout_ms))
     }
 
-    /// Several solvers by name: the first answers, and the others are asked as well. A contradiction is an error, and
-    /// the query is written to a file `replay` with a number at its end.
+    /// Several solvers by name: the first one's answer counts, and the others are asked as well. A contradiction is
+    /// an error, and the query is written to a file whose name begins with `replay`.
     pub fn cross_check(main: (String, Solver), others: Vec<(String, Solver)>, replay: PathBuf) -> Solver {
         let others = others.into_iter().map(|(name, solver)| (name, solver.backend)).collect();
         Solver::new(CrossCheck::new((main.0, main.1.backend), others, replay))
     }
 
-    /// A solver with a cache: `file` stores the answers. The solver is started by `start`, and only asked if `file` has
-    /// no answer to the same query. `identity` describes the solver, its version and its options.
+    /// A solver with a cache: `file` stores the answers. `start` starts the solver when `file` has no answer to a
+    /// query. `identity` describes the solver, its version and its options.
     pub fn cached(
         mut start: impl FnMut() -> Result<Solver, SolverError> + Send + 'static,
         identity: &str,
@@ -69,7 +69,8 @@ impl Solver {
         Solver::new(Cached::new(Box::new(move || Ok(start()?.backend)), identity, file))
     }
 
-    /// Bounds each later query, by at most the bound with which the solver was started.
+    /// Sets the bound of each later query; it is at most the bound with which the solver was
+    /// started.
     pub fn limit(&mut self, milliseconds: u32) {
         self.backend.limit(milliseconds);
     }
@@ -107,8 +108,8 @@ impl Solver {
         self.backend.model()
     }
 
-    /// Fails fast from here on: no query takes much longer than its bound. In return, which queries are undecided can
-    /// differ from run to run.
+    /// From here on, no query takes much longer than its bound, because a late process is replaced at once. The
+    /// disadvantage: which queries are undecided can differ from run to run.
     pub fn fail_fast(&mut self) {
         self.backend.fail_fast();
     }

@@ -237,7 +237,8 @@ impl Arena {
             (_, Some(false)) => return self.not(a),
             _ => {}
         }
-        // A choice between constants, compared with a constant: it occurs for the tags of enums.
+        // A choice between constants, compared with a constant: the tags of enums lead to such
+        // comparisons.
         for (choice, other) in [(a, b), (b, a)] {
             if let Node::Ite(c, x, y) = *self.node(choice)
                 && self.as_number(other).is_some()

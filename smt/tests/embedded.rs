@@ -150,10 +150,11 @@ fn z3() -> Option<Solver> {
     Solver::start(pinned, 10_000).or_else(|_| Solver::start("z3", 10_000)).ok()
 }
 
-/// Maximum number of different leaves of a case: all their values are tried.
+/// Maximum number of different leaves of a case, because all combinations of their values are
+/// tried.
 const MOST_LEAVES: usize = 6;
 
-/// A maker, and `count` conditions made from `bytes`.
+/// A generator of terms, and `count` conditions made from `bytes`.
 fn conditions(bytes: &[u8], counters: bool, count: usize) -> (Maker<'_>, Vec<Term>) {
     let mut maker = Maker { arena: Arena::default(), bytes: bytes.iter(), counters, leaves: Vec::new() };
     let terms = (0..count).map(|_| maker.truth(3)).collect();
@@ -262,7 +263,7 @@ fn a_contradiction_that_needs_small_counters_is_none() {
             arena.and(less, more)
         }),
     );
-    // No number doubled is 3, but this is proved for small numbers only.
+    // No number doubled is 3, but the solver proves this for small numbers only.
     assert_eq!(product, Verdict::Unknown);
     assert_eq!(difference, Verdict::Unsat);
 }

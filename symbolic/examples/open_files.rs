@@ -1,4 +1,5 @@
-//! Somebody else's layer, proved by the same button: a table of open files with reference counts.
+//! The layer of another kernel, proved with the same tools: a table of open files with reference
+//! counts.
 //!
 //! `cargo run --example open_files` proves four operations for all tables and all arguments, with the embedded solver.
 //! Then it makes every operator of their code wrong, one at a time, and prints a counterexample for each operation.
@@ -19,7 +20,7 @@ const PROCESSES: u32 = 4;
 const MOST: u32 = 255;
 
 domain::data! {
-    /// An open file. It is free if nobody refers to it.
+    /// An open file. It is free if no process has a reference to it.
     pub struct File { /** References of all processes together. */ references: Word }
     /// The references of one process to one file.
     pub struct Use { /** How often it was opened or received, and not closed. */ times: Word }
@@ -28,7 +29,7 @@ domain::data! {
 domain::fields! {
     /// The files.
     Files "files" [FILES] => File;
-    /// Who uses which file.
+    /// Which process uses which file.
     Uses "uses" [FILES, PROCESSES] => Use;
 }
 
@@ -67,7 +68,7 @@ impl<D: Storage<Files> + Storage<Uses>> Table<D> {
         Ok(file)
     }
 
-    /// Closes one reference of `process`. The answer is the number of references that are left.
+    /// Closes one reference of `process`. Returns the number of references that are left.
     fn close(&mut self, file: D::Word, process: D::Word) -> Result<D::Word, &'static str> {
         self.check(file, process)?;
         self.files.update([file], |file| file.references -= 1);
@@ -80,14 +81,14 @@ impl<D: Storage<Files> + Storage<Uses>> Table<D> {
         self.check(file, process).map(|()| file)
     }
 
-    /// Refuses a process that does not use the file.
+    /// Fails if the process does not use the file.
     fn check(&self, file: D::Word, process: D::Word) -> Result<(), &'static str> {
         let is_used = file < FILES && process < PROCESSES && self.uses.get([file, process]).times > 0;
         if is_used { Ok(()) } else { Err("the process does not use this file") }
     }
 }
 
-// 3. The invariant, and what each operation promises.
+// 3. The invariant, and the postcondition of each operation.
 
 type Symbolic = Table<Terms>;
 
@@ -106,7 +107,7 @@ impl Symbolic {
     }
 }
 
-/// Both facts are used where a file, or a use of it, is read.
+/// Both facts are instantiated when a file, or a process's use of a file, is read.
 fn of_a_file(table: &Symbolic) -> Vec<Trigger> {
     let maps = [table.files.sources(), table.uses.sources()].concat();
     vec![Trigger { maps, keys: vec![Some(0)] }]
@@ -155,7 +156,7 @@ pub fn operations() -> Vec<Operation<Symbolic>> {
             name: "read",
             arguments: &["file", "process"],
             run: |table, a| table.read(a[0], a[1]),
-            // Nobody reads a file that is free.
+            // No process reads a file that is free.
             ensures: |before, _, a, _| before.references(a[0]) > 0,
             modifies: |_, _, _, _| false,
         },
@@ -164,7 +165,7 @@ pub fn operations() -> Vec<Operation<Symbolic>> {
 
 // 4. The button.
 
-/// Proves `operation`, with a mutant of its code or without. Also returns the mutants, if `mutation` records them.
+/// Proves `operation`, with or without a mutant of its code. Also returns the mutants, if `mutation` records them.
 pub fn prove(operation: &Operation<Symbolic>, mutation: Mutation) -> (Outcome, Vec<Mutant>) {
     with_engine(Solver::embedded(10_000), || {
         engine(|e| {
@@ -185,13 +186,13 @@ fn main() {
         let fails = |mutant: &Mutant| {
             let failure = prove(&operation, Mutation::planted(*mutant, 10_000)).0.failures.into_iter().next();
             if failure.is_none() {
-                println!("  {mutant} survives: no clause speaks of it");
+                println!("  {mutant} survives: no clause fails");
             }
             failure.map(|failure| (*mutant, failure))
         };
         let found: Vec<_> = mutants.iter().filter_map(fails).collect();
         if let Some((mutant, failure)) = found.iter().find(|(_, failure)| failure.clause == invariant()[0].name) {
-            println!("  {mutant} breaks it: \"{}\" fails", failure.clause);
+            println!("  {mutant} is killed: \"{}\" fails", failure.clause);
             failure.path.iter().for_each(|decision| println!("    {decision}"));
             failure.state.iter().for_each(|(name, value)| println!("    {name} = {value}"));
         }

@@ -1,7 +1,7 @@
 //! Decisions: a comparison of symbolic values must return a real `bool`.
 //!
-//! [`branch`] asks the solver which answers are feasible on the current path. If both are, the code runs again later for
-//! the other answer.
+//! [`branch`] asks the solver which answers are feasible on the current path. If both are feasible, the code runs again
+//! later for the other answer.
 use crate::engine::{Abandon, Engine, engine};
 use crate::failure::Reason;
 use crate::merge::condition;
@@ -17,7 +17,8 @@ pub fn branch(condition: Term, at: &'static Location<'static>) -> bool {
     see(&[condition]);
     let side = answer(condition, at);
     engine(|e| {
-        // A merged closure becomes one condition. The branch is counted where that condition is used.
+        // Inside a merged closure, the closure becomes one condition. The branch is counted when that
+        // condition is used.
         if e.path.merges.is_empty() {
             if (e.settings.is_code)(at.file()) {
                 e.path.sides.take(at, side);
@@ -105,7 +106,7 @@ impl Engine {
         self.assume(holds);
     }
 
-    /// From here on, the path knows `holds` without asking the solver.
+    /// From here on, the path knows that `holds` is true without asking the solver.
     pub fn learn(&mut self, holds: Term) {
         let not = self.arena.not(holds);
         self.path.known.insert(holds, true);
@@ -137,7 +138,8 @@ impl Engine {
 }
 
 impl Engine {
-    /// The path takes `side` at a branch. If the failure's path took the other side, this path ends.
+    /// The path takes `side` at a branch. If the path of the failure that is walked again took the
+    /// other side, this path ends.
     pub(crate) fn goes(&mut self, at: &'static Location<'static>, side: bool) {
         if self.path.is_called {
             return;

@@ -1,12 +1,13 @@
-//! Running counterexamples: the explorer finds them, and a client runs them.
+//! Running counterexamples: the explorer finds them, and a client's machine runs them.
 use crate::failure::Counterexample;
 use smt::term::Term;
 use std::fmt;
 use std::sync::Arc;
 
-/// Runs counterexamples on a machine where everything has a value.
+/// Runs counterexamples on a machine where every cell has a value.
 pub trait Runner {
-    /// Completes the solver's model of `asked` to a state, and makes the call from it. `clause` must fail there too.
+    /// Completes the solver's model of `asked` to a state, and makes the call from this state. `clause` must fail in
+    /// that run too.
     ///
     /// # Errors
     /// If the counterexample is not confirmed.
@@ -25,9 +26,10 @@ pub struct Run {
 
 /// Why a counterexample was not run, or did not fail as predicted.
 pub enum Unconfirmed {
-    /// It does not fail in this way. Either the prover or the solver is wrong.
+    /// The call does not violate the clause. Either the prover or the solver is wrong.
     DoesNotFail(String),
-    /// There is no such state. The prover knows too little, or does not use a fact that it needs.
+    /// There is no such state. The prover's assumptions are too weak, or it does not use an
+    /// assumption that is needed.
     NoState,
     /// No state was found that completes the solver's model.
     Incomplete(String),
@@ -49,4 +51,4 @@ impl From<String> for Unconfirmed {
 }
 
 /// Why counterexamples to theorems are not run.
-pub const NO_CALL: &str = "a theorem makes no call that could be replayed";
+pub const NO_CALL: &str = "a theorem makes no call that could be run";

@@ -1,7 +1,7 @@
 //! Branch coverage: which sides of the branches of the code under proof are taken on feasible paths.
 //!
-//! Only branches that a feasible path reaches are known. Unreachable code is behind a branch with one side only. Each
-//! such branch needs an explanation.
+//! The explorer only knows branches that a feasible path reaches. If code is unreachable, the branch before it is
+//! taken to one side only. Each such branch needs an explanation.
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -49,7 +49,7 @@ pub struct Explained {
     pub reason: &'static str,
 }
 
-/// A branch with a side that no proof takes.
+/// A branch that no proof takes to one of its sides.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct OneWay {
     /// File, line and column.
@@ -65,7 +65,7 @@ pub struct OneWay {
 pub struct Branches {
     /// The number of branches.
     pub branches: usize,
-    /// The number of branches whose sides are both taken.
+    /// The number of branches that are taken to both sides.
     pub both: usize,
     /// The other branches.
     pub one: Vec<OneWay>,
@@ -75,7 +75,7 @@ pub struct Branches {
 }
 
 impl Branches {
-    /// Whether every branch has both sides taken or is explained, and no explanation is stale.
+    /// Whether every branch is taken to both sides or is explained, and no explanation is stale.
     pub fn is_explained(&self) -> bool {
         self.stale.is_empty() && self.one.iter().all(|branch| branch.reason.is_some())
     }
@@ -106,7 +106,7 @@ mod tests {
         Explained { file: "b.rs", number: 5, line: "c < d", never: false, reason: "a test" },
     ];
 
-    /// The coverage in which exactly the explained sides are missing.
+    /// A coverage in which exactly the explained sides are missing.
     fn explained() -> Coverage {
         let mut coverage = Coverage::default();
         for Explained { file, number, never, .. } in EXPLAINED {

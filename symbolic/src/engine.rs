@@ -27,11 +27,11 @@ pub struct Engine {
     pub facts: Facts,
     /// The path that is explored.
     pub path: Path,
-    /// What has been found out in this proof.
+    /// The results of this proof so far.
     pub results: Results,
-    /// How this proof is done.
+    /// The settings of this proof.
     pub settings: Settings,
-    /// The paths that are not walked yet, by their first decisions.
+    /// The paths that are not walked yet, each given by its first decisions.
     pub(crate) work: Vec<Vec<Decision>>,
     /// Instances of facts that were asserted, for each open scope of the solver.
     pub(crate) asserted: Vec<Vec<Term>>,
@@ -124,7 +124,7 @@ impl Engine {
         }
     }
 
-    /// A fresh variable: nothing is known of its value but `range`.
+    /// A fresh variable: the only knowledge of its value is `range`.
     pub fn unknown(&mut self, name: &str, range: Range) -> Term {
         self.path.fresh += 1;
         let name = format!("{name}{FRESH}{}", self.path.fresh);
@@ -184,7 +184,7 @@ impl Engine {
             .map(|step| format!("{}:{}: {}", step.at.file(), step.at.line(), shorten(&self.arena.show(step.holds))))
             .collect();
         let mut state = Vec::new();
-        if matches!(reason, Reason::Counterexample | Reason::NotReplayed)
+        if matches!(reason, Reason::Counterexample | Reason::Spurious)
             && let Some(mut model) = self.model.take()
         {
             for (name, term) in &self.path.arguments {
@@ -229,7 +229,7 @@ fn shorten(text: &str) -> String {
 }
 
 impl Origin {
-    /// A version that no object has yet.
+    /// A new version, which no object has yet.
     pub fn fresh() -> Origin {
         engine(|e| {
             e.path.fresh += 1;

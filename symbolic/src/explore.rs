@@ -42,7 +42,7 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Records a panic of the code under proof as a failure of the proof, instead of printing it on the terminal.
+/// Records a panic of the code under proof as a failure of the proof, instead of printing it.
 pub fn catch_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

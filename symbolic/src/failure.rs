@@ -13,7 +13,7 @@ impl<T: Any + Debug + Send + Sync> Counterexample for T {}
 /// A clause that is not proved, and why.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Failure {
-    /// The clause that had to hold.
+    /// The clause that must hold.
     pub clause: String,
     /// Why it is not proved.
     pub reason: Reason,
@@ -23,8 +23,8 @@ pub struct Failure {
     /// from the usual start state.
     pub state: Vec<(String, String)>,
     /// Whether the counterexample was run and failed there as well.
-    pub replayed: bool,
-    /// How the run ended, or why there was none.
+    pub confirmed: bool,
+    /// How the run ended, or why the counterexample was not run.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub ending: String,
     /// The start state and the call that were run.
@@ -48,7 +48,7 @@ impl Failure {
             reason,
             path: Vec::new(),
             state: Vec::new(),
-            replayed: false,
+            confirmed: false,
             ending: String::new(),
             counterexample: None,
             trace: Trace::default(),
@@ -68,17 +68,17 @@ impl Failure {
 pub enum Reason {
     /// There is a state in which the clause does not hold.
     Counterexample,
-    /// The solver has a state in which the clause does not hold, but the machine on which counterexamples are run does
-    /// not fail in this way. Either the prover or the solver is wrong.
-    NotReplayed,
-    /// The clause fails with the contracts of the functions that are called, but holds when their code runs instead: a
-    /// contract admits more than its function does.
+    /// The solver has a state in which the clause does not hold, but the call does not violate the clause on the
+    /// machine on which counterexamples are run. Either the prover or the solver is wrong.
+    Spurious,
+    /// The clause fails with the contracts of called functions, but holds with their code: a contract admits more than
+    /// its function does.
     Contract,
     /// The solver cannot decide the clause, or ran out of time.
     Unknown,
     /// The code panicked.
     Panic,
-    /// There are more paths, or decisions on a path, than the explorer walks.
+    /// There are more paths, or decisions on a path, than the explorer's limit.
     Fuel,
     /// The solver died, or its answer cannot be parsed.
     Solver,
@@ -110,7 +110,7 @@ pub struct Counts {
 /// The obligation of a proof that took the longest.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Slowest {
-    /// The clause that had to hold.
+    /// The clause that must hold.
     pub clause: String,
     /// The time, in seconds.
     pub seconds: f64,

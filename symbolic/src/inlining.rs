@@ -1,9 +1,10 @@
-//! Walks the path of a failure again with inlining: the functions that it calls run, instead of the call rule.
+//! Walks the path of a failure again with inlining: the code of called functions runs, and the call rule is
+//! not used.
 //!
-//! A contract may admit states that its function never leaves. A counterexample with such a state fails on no machine.
-//! So a failure records the branches that its path takes in the code under proof. Then every path with these branches,
-//! and any branches inside the called functions, is asked for the same clause. A failure found there is exact, and is
-//! run.
+//! A contract may admit final states that its function never reaches. A counterexample with such a state does not fail
+//! on any machine. So a failure records the branches that its path takes in the code under proof. Then the same clause
+//! is checked on every path with these branches; inside the called functions, the path may take any branches. A
+//! failure that is found there does not depend on contracts, and is run.
 use crate::counterexample::Unconfirmed;
 use crate::trace::Trace;
 use std::cell::RefCell;
@@ -12,25 +13,26 @@ use std::panic::Location;
 /// A failure whose path is being walked again.
 pub struct Inlining {
     trace: Trace,
-    /// The only clause that is asked, if any.
+    /// The only clause that is checked; `None` to check all.
     clause: Option<String>,
     /// Why other failing paths could not be run.
     unconfirmed: RefCell<Vec<Unconfirmed>>,
 }
 
-/// The most failing paths for which no state is found.
+/// The maximum number of failing paths for which no state is found.
 const TRIES: usize = 4;
 
 impl Inlining {
     /// The time limit of one query, in milliseconds. It is short, because another path may be easier.
     pub(crate) const LIMIT: u32 = 4_000;
 
-    /// Walks the branches of `trace` again, and asks only `clause`, or everything if that is `None`.
+    /// Walks the branches of `trace` again, and checks only `clause`, or all clauses if that is
+    /// `None`.
     pub fn new(trace: Trace, clause: Option<String>) -> Inlining {
         Inlining { trace, clause, unconfirmed: RefCell::default() }
     }
 
-    /// Whether the proof of `clause` is asked for.
+    /// Whether `clause` is checked on this walk.
     pub fn asks(&self, clause: &str) -> bool {
         self.clause.as_deref().is_none_or(|asked| asked == clause)
     }

@@ -4,16 +4,18 @@
 //! list of writes over an unknown map ([`map`]), and a comparison returns a real `bool`, so that `if` and `?` need no
 //! translation. The pipeline:
 //!
-//! 1. [`proof::run_paths`] runs a piece of code once for each feasible path ([`explore`]). At each decision ([`branch`])
-//!    the solver says which answers are feasible.
-//! 2. What is known of the start state are quantified [`facts`]. An instance is made where the code or a goal reads a map,
-//!    and is asserted only if the solver's model violates it.
+//! 1. [`proof::run_paths`] runs a piece of code once for each feasible path ([`explore`]). At each decision
+//!    ([`branch`]) the solver finds out which answers are feasible.
+//! 2. The knowledge of the start state consists of quantified [`facts`]. An instance is made where the code or a goal
+//!    reads a map, and is asserted only if the solver's model violates it.
 //! 3. A clause is a closure. [`merge::goal`] makes one term of all its paths, and [`query::prove`] asks the solver.
-//! 4. A clause that fails has a model. A [`counterexample::Runner`] completes it to a state and runs the call from it.
-//! 5. [`mutant`] plants wrong operators into the same code, without compiling it again, and [`coverage`] tells which
+//! 4. A clause that fails has a model. A [`counterexample::Runner`] completes the model to a state and runs the call
+//!    from it.
+//! 5. [`mutant`] puts wrong operators into the same code, without compiling it again, and [`coverage`] finds which
 //!    sides of its branches are taken.
 //!
-//! The crate knows no kernel: `prover` applies it to Cairn's layer, and `examples/` to a table of file descriptors.
+//! The crate contains nothing about a particular kernel: `prover` applies it to Cairn's layer, and `examples/` to a
+//! table of file descriptors.
 #![forbid(unsafe_code)]
 
 pub mod branch;

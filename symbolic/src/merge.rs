@@ -45,7 +45,7 @@ fn walk<R>(code: &dyn Fn() -> R) -> Vec<Walked<R>> {
 fn tree<R>(paths: &[Walked<R>], depth: usize, leaf: &dyn Fn(&Option<R>) -> Term) -> Term {
     let first = &paths[0];
     let Some(&(condition, _)) = first.taken.get(depth) else { return leaf(&first.result) };
-    // The walk finishes one side of a decision before it begins the other.
+    // The walk completes one side of a decision before it begins the other.
     let split = paths.iter().position(|path| !path.taken[depth].1).unwrap_or(paths.len());
     match (&paths[..split], &paths[split..]) {
         ([], no) => tree(no, depth + 1, leaf),
@@ -99,7 +99,7 @@ pub fn choice(code: &dyn Fn() -> Vec<(&'static str, Term)>) -> Vec<(&'static str
         }
     }
     for (leaf, any) in &mut leaves {
-        // If a path does not have this leaf, any value is right.
+        // If a path does not have this leaf, any value can be used.
         let fallback = *any;
         *any = tree(&paths, 0, &|result| result.iter().flatten().find(|l| l.0 == *leaf).map_or(fallback, |l| l.1));
     }

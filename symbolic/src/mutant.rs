@@ -1,7 +1,7 @@
 //! Mutants: the code under proof with one wrong operator.
 //!
 //! Each operator knows its source line, so a mutant needs no source of its own and no compilation. If a proof still
-//! succeeds with the mutant, it does not depend on that operator.
+//! succeeds with the mutant, the proof does not depend on that operator.
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::Location;
@@ -100,10 +100,10 @@ impl fmt::Display for Mutant {
     }
 }
 
-/// The setting for mutants on this thread.
+/// The mutant and the recording of operators on this thread.
 #[derive(Default)]
 pub struct Mutation {
-    /// Whether the code under proof is running, and not a fact, a goal or a contract.
+    /// Whether the code under proof is running, as opposed to a fact, a goal or a contract.
     pub(crate) running: bool,
     /// The operators that were executed, if they are recorded.
     met: Option<BTreeSet<Site>>,

@@ -1,4 +1,4 @@
-//! Which code is mutated: the code under proof, and not its specification.
+//! Determines which code is mutated: the code under proof, and not its specification.
 use crate::engine::engine;
 use crate::mutant::{Change, Operator};
 use std::panic::Location;

@@ -1,8 +1,8 @@
-//! Proofs of operations on a state of one's own: each keeps the invariant, ensures its postcondition, and writes only
-//! what it may.
+//! Proofs of operations on a state that the user defines: each operation keeps the invariant, ensures its
+//! postcondition, and writes only what it may.
 //!
-//! The example `open_files` is a whole layer that is proved in this way. Locks, other CPUs, calls by contract and loops
-//! are not here: `prover` has them for Cairn's layer.
+//! The example `open_files` is a whole layer that is proved in this way. Locks, other CPUs, the call rule and the loop
+//! rule are not here: `prover` has them for Cairn's layer.
 use crate::engine::engine;
 use crate::facts::{FactSet, Quantified, Trigger};
 use crate::mutation::running;
@@ -18,11 +18,11 @@ pub struct Fact<S> {
     pub bounds: &'static [u64],
     /// The reads at which the fact is instantiated.
     pub triggers: fn(&S) -> Vec<Trigger>,
-    /// Whether the fact holds of a state, at some keys.
+    /// Whether the fact holds in a state, at some keys.
     pub holds: fn(&S, &[SymWord]) -> bool,
 }
 
-/// The result of an operation: a word, or why it was refused.
+/// The result of an operation: a word, or the reason for which it was refused.
 pub type Answer = Result<SymWord, &'static str>;
 
 /// An operation with its contract.
@@ -33,15 +33,16 @@ pub struct Operation<S> {
     pub arguments: &'static [&'static str],
     /// Its code. An operation that is refused must change nothing.
     pub run: fn(&mut S, &[SymWord]) -> Answer,
-    /// The postcondition of a call that is not refused: of the states before and after, the arguments, and the answer.
+    /// The postcondition of a call that is not refused. It gets the states before and after, the arguments, and the
+    /// result.
     pub ensures: fn(&S, &S, &[SymWord], SymWord) -> bool,
-    /// Whether a call with these arguments and this answer may write the cell of a field.
+    /// Whether a call with these arguments and this result may write the cell of a field.
     pub modifies: fn(&[SymWord], SymWord, field: &str, key: &[SymWord]) -> bool,
 }
 
 impl<S: Clone + 'static> Operation<S> {
-    /// Proves the operation for all states that satisfy `invariant`, and for all arguments. `unknown` makes a state of
-    /// which nothing is known.
+    /// Proves the operation for all states that satisfy `invariant`, and for all arguments. `unknown` makes an
+    /// arbitrary state.
     pub fn prove(&self, unknown: fn() -> S, invariant: &[Fact<S>]) -> Outcome {
         let mut outcome = run_paths(true, &|outcome| self.path(unknown(), invariant, outcome));
         outcome.require_success();
@@ -74,7 +75,7 @@ impl<S: Clone + 'static> Operation<S> {
     }
 }
 
-/// The fact, of the state `state`.
+/// Assumes the fact in the state `state`.
 fn quantified<S: Clone + 'static>(fact: &Fact<S>, state: &S) -> Quantified {
     let (holds, state) = (fact.holds, state.clone());
     let triggers = (fact.triggers)(&state);
@@ -91,7 +92,7 @@ fn argument(name: &str) -> SymWord {
     })
 }
 
-/// Proves of each write that `may` allows it, or that it changes nothing.
+/// Proves that each write either is allowed by `may` or changes nothing.
 fn prove_writes(clause: &str, may: &dyn Fn(&str, &[SymWord]) -> bool, proved: &mut Vec<String>) {
     let writes = engine(|e| e.path.writes.clone());
     let all = writes.iter().all(|write| {

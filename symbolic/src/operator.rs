@@ -1,4 +1,4 @@
-//! Operators of the code under proof, right or mutated.
+//! Operators of the code under proof, original or mutated.
 use crate::branch::branch;
 use crate::engine::engine;
 use crate::mutant::{Change, Operator};
@@ -6,7 +6,8 @@ use crate::mutation::change;
 use smt::term::{Arena, Term};
 use std::panic::Location;
 
-/// The `bool` of an operator that asks a question. `make` makes the term of the question.
+/// The result of a comparison or another operator that returns a `bool`, original or mutated.
+/// `make` makes the term of the condition.
 pub fn ask(operator: Operator, make: impl Fn(&mut Arena, Operator) -> Term, at: &'static Location<'static>) -> bool {
     let term = |operator| engine(|e| make(&mut e.arena, operator));
     match change(operator, at) {

@@ -1,7 +1,7 @@
 //! Versions of unknown state, and the identities of maps.
 use smt::term::{Name, Term};
 
-/// The version of an object, from which an unknown map gets its name.
+/// The version of an object; the names of its unknown maps contain it.
 ///
 /// The code under proof starts with version 0. Interference and the call rule make new versions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,7 +20,7 @@ impl Origin {
     }
 }
 
-/// Equal identities mean equal values, as long as one of the values is kept alive.
+/// Equal identities mean equal values, as long as one of the values exists.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Identity {
     /// An unknown map.

@@ -1,4 +1,4 @@
-//! The path that is explored: its decisions, what is known on it, and what the code has done so far.
+//! The path that is explored: its decisions, its knowledge, and the effects of the code so far.
 use crate::coverage::Coverage;
 use crate::trace::Trace;
 use rustc_hash::FxHashMap;
@@ -9,7 +9,8 @@ use std::panic::Location;
 /// The state of one path.
 #[derive(Default)]
 pub struct Path {
-    /// The decisions that this path repeats from an earlier one. The last of them is new.
+    /// The decisions that this path repeats from an earlier one, and one more. The last of them is
+    /// new.
     pub(crate) prefix: Vec<Decision>,
     /// The decisions so far.
     pub(crate) decisions: Vec<Decision>,
@@ -17,7 +18,7 @@ pub struct Path {
     pub steps: Vec<Step>,
     /// The conditions with a known value.
     pub(crate) known: FxHashMap<Term, bool>,
-    /// Whether what the path knows is not used at the moment.
+    /// Whether the knowledge of the path is not used at the moment.
     pub(crate) is_hidden: bool,
     /// Assertions besides the decisions.
     pub assumed: Vec<Term>,
@@ -44,12 +45,13 @@ pub struct Path {
 }
 
 impl Path {
-    /// A path that repeats the decisions `prefix`.
+    /// A path that begins with the decisions `prefix`.
     pub(crate) fn beginning(prefix: Vec<Decision>) -> Path {
         Path { prefix, ..Path::default() }
     }
 
-    /// Whether the path up to here was walked before, so that the solver still has its assertions.
+    /// Whether the path up to this point was walked before, so that the solver still has its
+    /// assertions.
     pub fn is_repeated(&self) -> bool {
         self.decisions.len() < self.prefix.len()
     }
@@ -62,7 +64,7 @@ impl Path {
     /// What a client records about this path in a value of type `T`. Each path begins with the default value.
     ///
     /// # Panics
-    /// Never: the value under the type's key has this type.
+    /// Never panics: the value under the type's key has this type.
     pub fn data<T: Default + 'static>(&mut self) -> &mut T {
         let data = self.data.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(T::default()));
         data.downcast_mut().expect("the key is the type")
@@ -92,7 +94,7 @@ pub(crate) struct Merge {
     pub taken: Vec<(Term, bool)>,
 }
 
-/// A write of the code under proof. It is compared with the cells that the contract's modifies clause names.
+/// A write of the code under proof. It is compared with the contract's modifies clause.
 #[derive(Clone)]
 pub struct Write {
     /// The name of the field or scalar.

@@ -77,7 +77,8 @@ pub fn any_keys(bounds: &[u64]) -> Vec<SymWord> {
 }
 
 /// The words at which a postcondition or a loop invariant is assumed: the free words of the postcondition under proof,
-/// and fresh words if there are not enough. What is assumed holds for all words; those that the goal speaks of are useful.
+/// and fresh words if there are not enough. The postcondition or loop invariant holds for all words; only those that
+/// occur in the goal are useful.
 pub fn free_words<const N: usize>() -> [SymWord; N] {
     let free = engine(|e| e.path.free_words.clone());
     std::array::from_fn(|k| free.get(k).map_or_else(|| any("some", 1 << 32), |&word| SymWord(word)))

@@ -9,19 +9,22 @@ use smt::term::{Node, Term};
 use std::panic::resume_unwind;
 use std::time::Instant;
 
-/// How often a branch is asked again with more instances of facts. After that it counts as feasible.
+/// How often the query of a branch is repeated with more instances of facts. After that it counts as
+/// feasible.
 const BRANCH_ROUNDS: u32 = 8;
 
-/// The purpose of a query. It determines how much is done to show that no model exists.
+/// The purpose of a query. The purpose determines how much effort is made to show that there is no
+/// model.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Aim {
-    /// Decide a branch. An infeasible path that is walked by mistake is found out later.
+    /// Decide a branch. If an infeasible path is walked by mistake, a later query notices it.
     Branch,
     /// Prove a whole goal.
     Goal,
     /// Prove a part of a goal, after the whole goal could not be proved.
     Part,
-    /// Show that something is possible: a model of all instances of facts that are considered.
+    /// Show that something is possible: find a model that satisfies all instances of facts that are
+    /// considered.
     Witness,
 }
 
@@ -83,7 +86,8 @@ pub fn in_scope<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Whether `goal` holds on this path. If it does not, the failure is recorded under the name that `clause` returns.
+/// Whether `goal` holds on this path. If it does not hold, the failure is recorded under the name that `clause`
+/// returns.
 ///
 /// A goal that cannot be proved as a whole is split, and its parts are proved one by one.
 pub fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
@@ -110,8 +114,8 @@ pub fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
         Verdict::Unknown => match engine(|e| e.settings.inlining.clone()) {
             Some(inlining) => note(&inlining, Unconfirmed::Incomplete(UNDECIDED.to_string())),
             None if engine(|e| e.settings.mutation.is_planted()) => {
-                // Up to here the mutant takes the path of the original code. If the clause cannot hold on it, the
-                // mutant breaks it.
+                // Up to this point the mutant takes the path of the original code. If the clause cannot hold on
+                // this path, it kills the mutant.
                 if in_scope(|| check(&[goal], Aim::Part)) == Verdict::Unsat {
                     engine(|e| e.fail(clause, Reason::Vacuous));
                     return false;
@@ -123,8 +127,8 @@ pub fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
             None => engine(|e| e.fail(clause, Reason::Unknown)),
         },
     }
-    // While a failing path is walked again, a failure that could not be run does not end the search: other paths
-    // follow.
+    // While a failing path is walked again, a counterexample that could not be run does not end the search:
+    // other paths follow.
     engine(|e| e.results.failures.is_empty())
 }
 
@@ -155,8 +159,9 @@ fn decided(goal: Term) -> (Verdict, Vec<Term>) {
     (Verdict::Unsat, whole)
 }
 
-/// The reason for a path on which the solver cannot decide whether the clause fails.
-const UNDECIDED: &str = "the solver does not know whether it fails where the primitives that are called run";
+/// The reason for which the solver cannot decide whether the clause fails on a path.
+const UNDECIDED: &str = "the solver cannot decide whether the clause fails when the bodies of the called primitives \
+ run";
 
 /// Records that `clause` fails, because the solver has a model of `asked`. The counterexample is run first.
 pub fn refuted(asked: &[Term], clause: String) {
@@ -170,14 +175,14 @@ pub fn refuted(asked: &[Term], clause: String) {
     engine(|e| {
         e.model = model;
         let reason = match result {
-            Ok(Err(Unconfirmed::DoesNotFail(_) | Unconfirmed::NoState)) => Reason::NotReplayed,
+            Ok(Err(Unconfirmed::DoesNotFail(_) | Unconfirmed::NoState)) => Reason::Spurious,
             _ => Reason::Counterexample,
         };
         e.fail(clause, reason);
         let Some(failure) = e.results.failures.last_mut() else { return };
         match result {
             Ok(Ok(run)) => {
-                failure.replayed = true;
+                failure.confirmed = true;
                 failure.ending = run.ending;
                 failure.state = run.state;
                 failure.counterexample = Some(run.counterexample);

@@ -1,13 +1,13 @@
 //! The call rule and the loop rule.
 //!
-//! * **The call rule.** A function that is called is replaced by its contract, which is proved by itself. At a call we
+//! * **The call rule.** A called function is replaced by its contract, which has a proof of its own. At a call we
 //!   prove the callee's precondition and the invariant, havoc what the callee may modify, and assume its postcondition
 //!   and the invariant.
 //! * **The loop rule.** We prove the loop invariant on entry, havoc what the loop modifies, run one iteration, and prove
 //!   the loop invariant again. If the iteration breaks, the path continues after the loop. If it does not, the path
 //!   continues there too, because the iteration may have been the last one.
 //!
-//! What the state is, and what it means to havoc it, is the client's.
+//! The client defines the state, and how it is havocked.
 use crate::engine::{Abandon, engine};
 use crate::merge::condition;
 use crate::mutation::running;
@@ -24,7 +24,8 @@ pub trait Call {
     fn name(&self) -> &'static str;
     /// Proves the invariant and the callee's precondition. Returns whether both hold.
     fn prove_requires(&self) -> bool;
-    /// Havocs what the callee may modify: it gets the version `origin`. Assumes the invariant.
+    /// Havocs what the callee may modify: these cells get the version `origin`. Assumes the
+    /// invariant.
     fn havoc(&mut self, origin: Origin);
     /// The callee's postcondition.
     fn ensures(&self) -> bool;
@@ -55,31 +56,34 @@ pub trait Loop {
     type Error;
     /// The name of the loop.
     fn name(&self) -> &'static str;
-    /// Proves the loop invariant of the current state, for reports at the moment `when`. Returns whether it holds.
+    /// Proves the loop invariant in the current state; `when` names the moment in reports. Returns whether it
+    /// holds.
     fn prove_invariant(&self, when: &str) -> bool;
-    /// Havocs what the loop may modify: it gets the version `origin`. Assumes the loop invariant.
+    /// Havocs what the loop may modify: these cells get the version `origin`. Assumes the loop
+    /// invariant.
     fn havoc(&mut self, origin: Origin);
     /// Runs one iteration.
     ///
     /// # Errors
-    /// Those of the iteration.
+    /// The errors of the iteration.
     fn iterate(&mut self) -> Result<ControlFlow<()>, Self::Error>;
-    /// What the last iteration has done and the rule does not allow, if anything.
+    /// A forbidden effect of the last iteration, if there was one.
     fn forbidden(&self) -> Option<String>;
 }
 
-/// Applies the loop rule. If the loop invariant fails, or an iteration does what it may not, the path ends.
+/// Applies the loop rule. If the loop invariant fails, or an iteration has a forbidden effect, the path
+/// ends.
 ///
 /// # Errors
-/// Those of an iteration.
+/// The errors of an iteration.
 pub fn bounded_loop<L: Loop>(it: &mut L) -> Result<(), L::Error> {
-    prove_here(|| it.prove_invariant("before the first round"));
+    prove_here(|| it.prove_invariant("before the first iteration"));
     it.havoc(Origin::fresh());
     if it.iterate()?.is_break() {
         return Ok(());
     }
     if let Some(what) = it.forbidden() {
-        refuted(&[], format!("a round of {} {what}", it.name()));
+        refuted(&[], format!("an iteration of {} {what}", it.name()));
         resume_unwind(Box::new(Abandon));
     }
     prove_here(|| it.prove_invariant("after a round"));
@@ -115,10 +119,10 @@ fn assume_term(holds: Term) {
 /// Assumes the postcondition of the function `name` on this path.
 ///
 /// # Panics
-/// If nothing satisfies it: such a contract proves everything.
+/// If nothing satisfies the postcondition: with such a contract, everything could be proved.
 fn assume_ensures(name: &str, ensures: &dyn Fn() -> bool) {
     let holds = running(false, || condition(ensures));
     let never = engine(|e| e.arena.as_bool(holds)) == Some(false);
-    assert!(!never, "nothing that {name} gives can satisfy its contract");
+    assert!(!never, "no result of {name} can satisfy its contract");
     assume_term(holds);
 }

@@ -17,18 +17,18 @@ pub struct Settings {
     pub most_decisions: usize,
     /// The depth to which facts are instantiated for a goal.
     pub goal_depth: u32,
-    /// Whether a source file has code under proof, and not specification. Branches and operators of other files are
-    /// neither counted nor mutated.
+    /// Whether a source file contains code under proof, as opposed to specification. Branches and operators of
+    /// other files are neither counted nor mutated.
     pub is_code: fn(&str) -> bool,
     /// The setting for mutants.
     pub mutation: Mutation,
-    /// The function under proof. A call of it runs its code.
+    /// The function under proof. Calls of it run its code.
     pub proving: Option<&'static str>,
     /// The failure whose path is being walked again, if any.
     pub inlining: Option<Rc<Inlining>>,
-    /// Runs counterexamples; or why they are not run.
+    /// Runs counterexamples; or the reason for which they are not run.
     pub runner: Result<Rc<dyn Runner>, &'static str>,
-    /// What the code under proof reads, if that is recorded.
+    /// The reads of the code under proof, if they are recorded.
     pub reads: Option<BTreeSet<Term>>,
     /// The values of all unknowns, in a concrete run.
     pub valuation: Option<Rc<dyn Valuation>>,

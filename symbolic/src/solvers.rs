@@ -12,7 +12,8 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// The solver's name and version, such as `z3 5.4.0`. If the program does not report them, its file name.
+    /// The solver's name and version, such as `z3 5.4.0`. If the program does not report its version: its
+    /// file name.
     ///
     /// # Errors
     /// If the solver does not start, or does not end in time.

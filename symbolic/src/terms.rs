@@ -1,16 +1,15 @@
-//! The plain symbolic domain: every field has a symbolic map.
+//! A symbolic domain without additions: every field has a symbolic map.
 use crate::branch::decide;
 use crate::map::SymMap;
 use crate::origin::Origin;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
-use domain::{Domain, Field, Storage, X64};
+use domain::{Domain, Field, Storage};
 
-/// The domain whose values are terms, for states without a machine of their own.
+/// The domain of terms, for a state that needs no machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms;
 
 impl Domain for Terms {
-    type Geometry = X64;
     type Word = SymWord;
     type Wide = SymWide;
     type Nat = SymNat;

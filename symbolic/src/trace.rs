@@ -12,7 +12,8 @@ pub struct Trace {
 }
 
 impl fmt::Debug for Trace {
-    /// Only counts the branches, because the path of the failure shows them.
+    /// The walk of a failing path counts only these branches, because they belong to the failure's
+    /// path.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} branches, by the contracts of {:?}", self.sides.len(), self.called)
     }

@@ -87,7 +87,7 @@ macro_rules! number {
                     Ordering::Greater
                 }
             }
-            // A term, and not a decision.
+            // A term, not a decision.
             fn max(self, other: $name) -> $name {
                 $name(make(|a| {
                     let less = a.lt(self.0, other.0);

@@ -1,4 +1,4 @@
-//! The example layer is proved, and each wrong operator but one is found.
+//! The example layer is proved, and every wrong operator but one is found.
 #[path = "../examples/open_files.rs"]
 #[allow(dead_code, reason = "the main function is the example's")]
 mod open_files;
@@ -17,7 +17,7 @@ fn every_operation_is_proved_and_every_bug_is_found() {
         assert!(mutants.len() > 6, "{}: {mutants:?}", operation.name);
         for mutant in mutants {
             let (outcome, _) = prove(&operation, Mutation::planted(mutant, 10_000));
-            // The contract does not say which free file is opened.
+            // The contract leaves open which free file is opened.
             let may_survive = (mutant.site.operator, mutant.change) == (Operator::First, Change::Later);
             assert_eq!(outcome.failures.is_empty(), may_survive, "{} with {mutant}", operation.name);
         }

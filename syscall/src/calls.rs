@@ -1,4 +1,5 @@
 //! The system calls, except those that have files of their own (`spawn`, `send`, `recv`, `exit`, `wait`, `kill`).
+use crate::continuation::Continuation;
 use crate::failure::Failure;
 use crate::guest;
 use crate::memory::own_page;
@@ -7,7 +8,6 @@ use crate::next::{Next, Parent, leave};
 use crate::process::{exit, kill};
 use crate::registers::{FIRST, NUMBER, SECOND, THIRD, answer, argument, back, back_with, refuse};
 use crate::spawn::spawn;
-use crate::stage::Stage;
 use crate::system::{Question, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::{Call, Error, ThreadState};
@@ -27,7 +27,7 @@ use layer::objects::thread::{get_cpu_id, get_curid};
 /// others go through [`slowly`].
 #[inline(always)]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    // Does the work of `argument` itself: each instruction counts here.
+    // The work of `argument` is repeated here, because each instruction counts.
     let cur = get_curid(cpu)?;
     let number = Unchecked::new(uctx_get(cpu, cur, NUMBER.into())?);
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
@@ -42,7 +42,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         Call::Recv => slowly(cpu, receive),
         Call::ThreadInfo => slowly(cpu, thread_info),
         // The arguments are in the saved registers, where the continuation reads them.
-        Call::Wait => Ok(Next::Continue(Stage::Wait)),
+        Call::Wait => Ok(Next::Continue(Continuation::Wait)),
         Call::Kill => slowly(cpu, kill),
         Call::WhoAmI => slowly(cpu, who_am_i),
         Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any()))),
@@ -63,9 +63,10 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             spawn(cpu, Parent::Program, image, quota)
         }),
         Call::Yield => {
-            // Stored before it yields: afterwards the registers are another thread's.
+            // The values are stored before the yield: afterwards the registers are another
+            // thread's.
             answer(cpu, Ok(0.into()))?;
-            leave(cpu, Stage::StartUser)
+            leave(cpu, Continuation::StartUser)
         }
         Call::Exit => slowly(cpu, exit),
         call => guest::dispatch(cpu, call),

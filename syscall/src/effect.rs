@@ -1,4 +1,5 @@
-//! What each kernel entry modifies, of the caller's state and of others', and what it ensures.
+//! What each kernel entry modifies, both of the caller's state and of other state, and what it
+//! ensures.
 //!
 //! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write on any path, and a
 //! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
@@ -11,9 +12,9 @@ pub(crate) use ending::{exited, wait};
 use ending::{killing, kills};
 pub(crate) use guest::guest_exit;
 
+use crate::continuation::Continuation;
 use crate::message::{FILLED, FREE};
 use crate::next::Next;
-use crate::stage::Stage;
 use crate::system::System;
 use abi::{CHANNELS, Call, Cause, Error};
 use domain::{Map, Wide};
@@ -24,9 +25,9 @@ use layer::objects::page_table::spec::{NEW_FRAME, mapped};
 use layer::spec::contract::{Cells, Region};
 use layer::spec::view::View;
 
-/// Arguments for any row; each row takes those that it needs.
+/// Arguments for any row; each row takes the arguments that it needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Arguments<M: System> {
+pub struct EntryArguments<M: System> {
     /// The registers of a trap.
     pub registers: M::Registers,
     /// The reason for stopping a program.
@@ -42,7 +43,7 @@ pub struct Arguments<M: System> {
     pub guest: [M::Wide; SAVED.len()],
 }
 
-impl<M: System> Arguments<M> {
+impl<M: System> EntryArguments<M> {
     /// The load that the arguments describe.
     pub(crate) fn load(&self) -> Load<M> {
         let [child, image, page] = self.load;
@@ -52,7 +53,7 @@ impl<M: System> Arguments<M> {
     /// The wake-up that the arguments describe.
     pub(crate) fn wake(&self) -> Wake<M> {
         let [cv, left, then] = self.wake;
-        Wake { cv, left, then: if then == 0 { Stage::StartUser } else { Stage::Exited } }
+        Wake { cv, left, then: if then == 0 { Continuation::StartUser } else { Continuation::Exited } }
     }
 }
 
@@ -63,10 +64,10 @@ pub struct Made<'a, M: System + Spec> {
     /// The state after.
     pub after: View<'a, M>,
     /// The arguments.
-    pub arguments: &'a Arguments<M>,
+    pub arguments: &'a EntryArguments<M>,
     /// The [`Next`] in which it ended.
     pub next: &'a Next<M>,
-    /// An arbitrary word. A postcondition that holds for all words is stated of this one.
+    /// An arbitrary word. If a postcondition holds for all words, it is stated for this one.
     pub any: M::Word,
 }
 
@@ -101,7 +102,7 @@ impl<M: System + Spec> Made<'_, M> {
     fn given(&self, by: By, slot: M::Word) -> M::Wide {
         match by {
             By::Trap => M::register(&self.arguments.registers, slot),
-            By::Stage => self.register(&self.before, slot),
+            By::Continuation => self.register(&self.before, slot),
         }
     }
 
@@ -126,15 +127,15 @@ impl<M: System + Spec> Made<'_, M> {
         self.left(slot::EAX) == error as u32
     }
 
-    /// When `thread` runs again, it continues at `stage`, with an empty kernel stack.
-    fn continues(&self, thread: M::Word, stage: Stage) -> bool {
+    /// When `thread` runs again, it continues at `continuation`, with an empty kernel stack.
+    fn continues(&self, thread: M::Word, continuation: Continuation) -> bool {
         let saved = self.after.own.kctxt.get([thread]);
-        saved.ra == stage as u32 && saved.esp == thread * PAGE_SIZE + (PAGE_SIZE - 4)
+        saved.ra == continuation as u32 && saved.esp == thread * PAGE_SIZE + (PAGE_SIZE - 4)
     }
 
-    /// The caller's saved continuation is `stage`.
-    fn saved(&self, stage: Stage) -> bool {
-        self.continues(self.cur(), stage)
+    /// The caller's saved continuation is `continuation`.
+    fn saved(&self, continuation: Continuation) -> bool {
+        self.continues(self.cur(), continuation)
     }
 
     /// The low half of the value in `slot` of the saved registers of `thread`, after the entry.
@@ -169,7 +170,7 @@ enum By {
     /// A trap: the arguments are among its registers.
     Trap,
     /// A continuation: the arguments are among the caller's saved registers.
-    Stage,
+    Continuation,
 }
 
 /// Cells: the ring, and the current page map.
@@ -233,7 +234,7 @@ fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     if m.before.own.ready.tail != NO_THREAD {
         may("tcb.next", Region::All, &[m.before.own.ready.tail]);
     }
-    // The child may also be one whose process had ended.
+    // The child may also be a thread whose previous process had ended.
     for field in ["AC", "kctxt", "proc", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
         may(field, Region::Ended, &[cur]);
     }
@@ -298,25 +299,25 @@ fn receiving<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     }
 }
 
-/// The result of a transfer. Either it was made: it leaves `busy` in the channel's busy word, and every thread that
-/// slept there is awake, now or after the steps that follow. Or it was refused. Or the call begins again with the same
-/// registers, when the caller is woken, or at once because a page was mapped that was missing before.
-fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, stage: Stage) -> bool {
+/// The result of a transfer. Either the transfer was made. Then it leaves `busy` in the channel's busy word, and every
+/// thread that slept there is awake, now or after the steps that follow. Or the call was refused. Or the call begins
+/// again with the same registers: when the caller is woken, or at once because a missing page has been mapped.
+fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, continuation: Continuation) -> bool {
     let made = |q| m.ended_with(Error::Succ) && m.after.channels.pool.get([q]).busy == busy;
     let is_there = |at| mapped(at, m.cur(), m.argument(by, slot::R10)).is_some();
     match m.next {
         Next::Wake(wake) => {
             m.stays()
                 && wake.left + 2 == NUM_PROC
-                && wake.then == Stage::StartUser
+                && wake.then == Continuation::StartUser
                 && m.named(by).is_some_and(|q| wake.cv + SLP_Q == q && made(q))
         }
         Next::ToUser(_) => {
             m.stays() && (!m.ended_with(Error::Succ) || m.named(by).is_some_and(|q| made(q) && m.nobody_sleeps(q)))
         }
-        Next::Switch(_) => !m.stays() && m.saved(stage) && m.kept(by),
+        Next::Switch(_) => !m.stays() && m.saved(continuation) && m.kept(by),
         Next::Continue(again) => {
-            m.stays() && *again == stage && m.kept(by) && !is_there(&m.before) && is_there(&m.after)
+            m.stays() && *again == continuation && m.kept(by) && !is_there(&m.before) && is_there(&m.after)
         }
         _ => false,
     }
@@ -339,7 +340,8 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             if m.asks_for(Call::Spawn) {
                 child(m, &mut *may);
             }
-            // A refusal writes nothing; otherwise the postcondition says that it is a child that was live.
+            // If the kill is refused, nothing is written. Otherwise the postcondition states that the
+            // target is a child that was live.
             if m.asks_for(Call::Kill) && !matches!(m.next, Next::ToUser(_)) {
                 killing::<M>(m.argument(By::Trap, slot::EBX), &mut *may);
             }
@@ -353,20 +355,20 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
         },
         ensures: |m| {
             if m.asks_for(Call::Send) {
-                return transferred(m, By::Trap, FILLED, Stage::Send);
+                return transferred(m, By::Trap, FILLED, Continuation::Send);
             }
             if m.asks_for(Call::Recv) {
-                return transferred(m, By::Trap, FREE, Stage::Receive);
+                return transferred(m, By::Trap, FREE, Continuation::Receive);
             }
             if let Some(call) = guest::CALLS.iter().find(|&&call| m.asks_for(call)) {
                 return guest::ensures(m, *call);
             }
             match m.next {
-                Next::Continue(Stage::Exited) => {
+                Next::Continue(Continuation::Exited) => {
                     m.stays() && m.asks_for(Call::Exit) && m.ends(m.argument(By::Trap, slot::EBX), Cause::Exited)
                 }
-                Next::Continue(Stage::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
-                Next::Continue(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
+                Next::Continue(Continuation::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
+                Next::Continue(Continuation::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
                 Next::Continue(_) | Next::ToGuest(_) => false,
                 Next::ToUser(_) => {
                     let child = m.argument(By::Trap, slot::EBX);
@@ -375,12 +377,14 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                         && (!m.asks_for(Call::Kill) || (m.ended_with(Error::InvalId) && !m.has_child_in(child, LIVE)))
                 }
                 Next::Load(_) => m.stays() && m.asks_for(Call::Spawn),
-                Next::Switch(_) => m.asks_for(Call::Yield) && m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
+                Next::Switch(_) => {
+                    m.asks_for(Call::Yield) && m.saved(Continuation::StartUser) && m.ended_with(Error::Succ)
+                }
                 Next::Wake(wake) => {
                     m.stays()
                         && m.asks_for(Call::Kill)
                         && kills(m, Some(wake.cv))
-                        && wake.then == Stage::StartUser
+                        && wake.then == Continuation::StartUser
                         && wake.left == NUM_PROC
                 }
             }
@@ -397,7 +401,7 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
         },
         ensures: |m| match m.next {
             Next::ToUser(_) => m.stays() && m.kept(By::Trap),
-            Next::Continue(Stage::Exited) => m.stays() && m.is_stopped(),
+            Next::Continue(Continuation::Exited) => m.stays() && m.is_stopped(),
             _ => false,
         },
     }
@@ -407,7 +411,7 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
 pub(crate) fn exception<M: System + Spec>() -> Effect<M> {
     Effect {
         modifies: trap,
-        ensures: |m| m.stays() && m.is_stopped() && matches!(m.next, Next::Continue(Stage::Exited)),
+        ensures: |m| m.stays() && m.is_stopped() && matches!(m.next, Next::Continue(Continuation::Exited)),
     }
 }
 
@@ -418,7 +422,7 @@ pub(crate) fn interrupt<M: System + Spec>() -> Effect<M> {
             trap(m, &mut *may);
             switch(m, may);
         },
-        ensures: |m| m.kept(By::Trap) && m.saved(Stage::StartUser) && matches!(m.next, Next::Switch(_)),
+        ensures: |m| m.kept(By::Trap) && m.saved(Continuation::StartUser) && matches!(m.next, Next::Switch(_)),
     }
 }
 
@@ -435,8 +439,8 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
             switch(m, may);
         },
         ensures: |m| match m.next {
-            Next::Switch(_) => m.saved(Stage::Main),
-            Next::Load(_) | Next::Continue(Stage::Main) => m.stays(),
+            Next::Switch(_) => m.saved(Continuation::Main),
+            Next::Load(_) | Next::Continue(Continuation::Main) => m.stays(),
             _ => false,
         },
     }
@@ -445,16 +449,16 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
 /// `send`: modifies the caller's page map and quota, and one channel with its message.
 pub(crate) fn send<M: System + Spec>() -> Effect<M> {
     Effect {
-        modifies: |m, may| sending(m, By::Stage, may),
-        ensures: |m| transferred(m, By::Stage, FILLED, Stage::Send),
+        modifies: |m, may| sending(m, By::Continuation, may),
+        ensures: |m| transferred(m, By::Continuation, FILLED, Continuation::Send),
     }
 }
 
 /// `receive`: modifies the caller's page map, quota and page, and one channel.
 pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
     Effect {
-        modifies: |m, may| receiving(m, By::Stage, may),
-        ensures: |m| transferred(m, By::Stage, FREE, Stage::Receive),
+        modifies: |m, may| receiving(m, By::Continuation, may),
+        ensures: |m| transferred(m, By::Continuation, FREE, Continuation::Receive),
     }
 }
 
@@ -471,10 +475,12 @@ pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
         },
         ensures: |m| {
             let [cv, left, then] = m.arguments.wake;
-            let then = |stage| if then == 0 { stage == Stage::StartUser } else { stage == Stage::Exited };
+            let then = |continuation| {
+                if then == 0 { continuation == Continuation::StartUser } else { continuation == Continuation::Exited }
+            };
             m.stays()
                 && match m.next {
-                    Next::Continue(stage) => then(*stage) && (left == 0 || m.nobody_sleeps(cv + SLP_Q)),
+                    Next::Continue(continuation) => then(*continuation) && (left == 0 || m.nobody_sleeps(cv + SLP_Q)),
                     Next::Wake(wake) => then(wake.then) && wake.cv == cv && left > 0 && wake.left + 1 == left,
                     _ => false,
                 }
@@ -489,7 +495,9 @@ pub(crate) fn load<M: System + Spec>() -> Effect<M> {
             trap(m, &mut *may);
             page_of::<M>(m.arguments.load[0], may);
         },
-        ensures: |m| m.stays() && matches!(m.next, Next::Load(_) | Next::ToUser(_) | Next::Continue(Stage::Main)),
+        ensures: |m| {
+            m.stays() && matches!(m.next, Next::Load(_) | Next::ToUser(_) | Next::Continue(Continuation::Main))
+        },
     }
 }
 

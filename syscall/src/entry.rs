@@ -1,14 +1,14 @@
 //! The entries of the kernel and their steps: all that a machine calls.
 //!
-//! Each is one straight line that ends in a [`Next`]. None is stuck in a state that satisfies the invariant and its own
-//! precondition, for all registers of a program and all answers of the machine.
+//! Each of them runs without unbounded loops, and ends in a [`Next`]. No entry is stuck in a state that satisfies the
+//! invariant and its own precondition, for all registers of a program and all answers of the machine.
 use crate::calls::{dispatch, slowly};
+use crate::continuation::Continuation;
 use crate::memory::{Reserved, reserve};
 use crate::message::{receive, send};
 use crate::next::{EnterGuest, Next, Parent, leave};
 use crate::process::{end, stop, stop_at_fault, wait};
 use crate::spawn::spawn;
-use crate::stage::Stage;
 use crate::system::System;
 use crate::unchecked::{Address, Unchecked};
 use abi::Reason;
@@ -28,16 +28,16 @@ impl<M: System> Next<M> {
     /// Every machine drives its CPUs with this function, step by step. Between two steps it may let other CPUs run.
     ///
     /// # Errors
-    /// Those of the step.
+    /// The errors of the step.
     #[inline(always)]
-    pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<Step<M>, Stuck> {
-        Ok(Step::Kernel(match self {
-            Next::ToUser(to_user) => return Ok(Step::User(to_user)),
-            Next::ToGuest(guest) => return Ok(Step::Guest(guest)),
+    pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<EntryStep<M>, Stuck> {
+        Ok(EntryStep::Kernel(match self {
+            Next::ToUser(to_user) => return Ok(EntryStep::User(to_user)),
+            Next::ToGuest(guest) => return Ok(EntryStep::Guest(guest)),
             Next::Switch(context) => resume(cpu, context)?,
             Next::Load(load) => load_step(cpu, load)?,
             Next::Wake(wake) => wake_step(cpu, wake)?,
-            Next::Continue(stage) => go_on(cpu, stage)?,
+            Next::Continue(continuation) => go_on(cpu, continuation)?,
         }))
     }
 }
@@ -45,7 +45,7 @@ impl<M: System> Next<M> {
 /// The result of a step.
 #[must_use]
 #[derive(Debug)]
-pub enum Step<M: Machine> {
+pub enum EntryStep<M: Machine> {
     /// The CPU is still in the kernel.
     Kernel(Next<M>),
     /// The CPU leaves the kernel.
@@ -62,16 +62,16 @@ pub use crate::spawn::load_step;
 /// Boots a CPU: sets up its state; then its main thread runs.
 ///
 /// # Errors
-/// Those of [`sched_init`]: the machine's description is not usable.
+/// The errors of [`sched_init`]: the machine's description is not usable.
 pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, Stuck> {
     sched_init(cpu, mbi)?;
-    Ok(Next::Continue(Stage::Main))
+    Ok(Next::Continue(Continuation::Main))
 }
 
 /// The entry of the instruction `syscall` (reference, section 8.6).
 ///
 /// # Errors
-/// [`Stuck::NotUserMode`] if no program was running; none for any registers.
+/// [`Stuck::NotUserMode`] if no program was running; otherwise none, for any registers.
 #[inline(always)]
 pub fn system_call<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user2(cpu, registers)?;
@@ -81,10 +81,11 @@ pub fn system_call<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> 
 /// The entry of a page fault at the address in `ti` (reference, section 8.3, and P41): reserves the page, or stops the
 /// program.
 ///
-/// The reference would let it fault for ever if there is no page or the address is outside the window.
+/// In the reference, the program would fault for ever if there is no page or the address is outside
+/// the window.
 ///
 /// # Errors
-/// [`Stuck::NotUserMode`] if no program was running; none for any address.
+/// [`Stuck::NotUserMode`] if no program was running; otherwise none, for any address.
 pub fn page_fault<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
     let fault = trap_get(cpu)?;
@@ -116,7 +117,7 @@ pub fn exception<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers, reaso
 /// [`Stuck::NotUserMode`] if no program was running.
 pub fn interrupt<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
-    leave(cpu, Stage::StartUser)
+    leave(cpu, Continuation::StartUser)
 }
 
 /// A thread continues after a switch, at the continuation that it saved.
@@ -125,26 +126,27 @@ pub fn interrupt<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Re
 /// [`Stuck::BadContext`] if there is no such continuation.
 #[inline(always)]
 pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Next<M>, Stuck> {
-    go_on(cpu, Stage::of(context.into_context())?)
+    go_on(cpu, Continuation::of(context.into_context())?)
 }
 
-/// The running thread continues at `stage`.
+/// The running thread continues at `continuation`.
 ///
 /// # Errors
 /// None in kernel mode.
 #[inline(always)]
-pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    match stage {
-        Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
-        Stage::Main => slowly(cpu, main_thread),
-        Stage::Exited => slowly(cpu, end),
-        Stage::Send => slowly(cpu, send),
-        Stage::Receive => slowly(cpu, receive),
-        Stage::Wait => slowly(cpu, wait),
+pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, continuation: Continuation) -> Result<Next<M>, Stuck> {
+    match continuation {
+        Continuation::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
+        Continuation::Main => slowly(cpu, main_thread),
+        Continuation::Exited => slowly(cpu, end),
+        Continuation::Send => slowly(cpu, send),
+        Continuation::Receive => slowly(cpu, receive),
+        Continuation::Wait => slowly(cpu, wait),
     }
 }
 
-/// The main thread: starts the next program that the boot list has for its CPU, or else lets others run.
+/// The main thread: starts the next program that the boot list has for its CPU; if there is none, lets
+/// other threads run.
 ///
 /// # Errors
 /// None in kernel mode.
@@ -154,7 +156,7 @@ fn main_thread<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         return spawn(cpu, Parent::Main, start.image, start.quota);
     }
     let before = get_curid(cpu)?;
-    let next = leave(cpu, Stage::Main)?;
+    let next = leave(cpu, Continuation::Main)?;
     if get_curid(cpu)? == before {
         M::idle(me);
     }

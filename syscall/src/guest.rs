@@ -3,11 +3,11 @@
 //! The virtual machine of a CPU belongs to the process that claimed it by `hvm_create`, until that process ends. Every
 //! other call is refused to everybody else.
 use crate::calls::slowly;
+use crate::continuation::Continuation;
 use crate::failure::Failure;
 use crate::memory::own_page;
 use crate::next::{EnterGuest, Next, leave};
 use crate::registers::{FIFTH, FIRST, FOURTH, SECOND, THIRD, answer, argument, back, back_with, refuse};
-use crate::stage::Stage;
 use crate::system::System;
 use crate::unchecked::Address;
 use abi::{Call, Error};
@@ -108,7 +108,7 @@ pub fn exit<M: System>(cpu: &mut Cpu<'_, M>, registers: [M::Wide; SAVED.len()]) 
     let reason = vmx_get_exit_reason(cpu)?;
     answer(cpu, Ok(reason))?;
     if reason == INTERRUPT {
-        return leave(cpu, Stage::StartUser);
+        return leave(cpu, Continuation::StartUser);
     }
     Ok(Next::ToUser(proc_start_user(cpu)?))
 }

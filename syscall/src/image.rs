@@ -6,12 +6,12 @@ use abi::arguments::ARGUMENTS;
 use abi::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
 use core::fmt;
 use core::ops::Range;
-use domain::{Geometry, X64};
 use elf::ElfBytes;
 use elf::abi::{ELFOSABI_NONE, EM_X86_64, ET_EXEC, PF_W, PF_X, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS};
 use elf::endian::AnyEndian;
 use elf::file::Class;
 use elf::segment::ProgramHeader;
+use layer::core::geometry::{Geometry, X64};
 
 /// Maximum number of loadable segments of an image.
 pub const SEGMENTS: usize = 8;
@@ -180,7 +180,8 @@ impl ParsedImage {
         self.segments().all(|segment| !segment.pages().contains(&(ARGUMENTS / PAGE_SIZE)))
     }
 
-    /// Frames that loading needs: the pages, and a page table for each 2 MiB in which they lie.
+    /// Frames that loading needs: one for each page, and one for each page table, of which there is
+    /// one per 2 MiB.
     pub fn frames(&self) -> u32 {
         let (mut frames, mut next_region) = (self.pages(), 0);
         for pages in self.segments().map(Segment::pages) {

@@ -21,7 +21,8 @@ pub(crate) struct Page<M: System> {
 /// The page of thread `thread` at `address`, if it is mapped.
 ///
 /// # Errors
-/// Those of [`pt_read`], and [`Stuck::FrameNotOwned`]: all that is accessed through the page must be this CPU's.
+/// The errors of [`pt_read`], and [`Stuck::FrameNotOwned`]: everything that is accessed through the page must be
+/// this CPU's.
 #[inline(always)]
 pub(crate) fn page<M: System>(
     cpu: &Cpu<'_, M>,
@@ -43,7 +44,7 @@ pub(crate) fn page<M: System>(
 pub(crate) enum Reserved {
     /// The page is mapped and filled with zeros.
     Fresh,
-    /// Another page was mapped there.
+    /// A page was already mapped there.
     Mapped,
     /// Quota or memory is exhausted.
     Exhausted,
@@ -52,7 +53,7 @@ pub(crate) enum Reserved {
 /// Maps a fresh page of zeros at `address` of thread `thread`, unless a page is mapped there.
 ///
 /// # Errors
-/// Those of [`pt_read`] and [`pt_reserve`].
+/// The errors of [`pt_read`] and [`pt_reserve`].
 pub(crate) fn reserve<M: System>(
     cpu: &mut Cpu<'_, M>,
     thread: M::Word,
@@ -70,8 +71,8 @@ pub(crate) fn reserve<M: System>(
 /// Maps a fresh page of zeros at `address` of thread `thread`, and returns it.
 ///
 /// # Errors
-/// [`Error::InvalAddr`] if a page was mapped there, [`Error::Mem`] if quota or memory is exhausted; besides those of
-/// [`reserve`].
+/// [`Error::InvalAddr`] if a page was already mapped there, [`Error::Mem`] if quota or memory is exhausted, and the errors
+/// of [`reserve`].
 pub(crate) fn reserve_fresh<M: System>(
     cpu: &mut Cpu<'_, M>,
     thread: M::Word,
@@ -88,7 +89,7 @@ pub(crate) fn reserve_fresh<M: System>(
 /// The page of thread `thread` at `address`, as if the program had touched it: if it is not mapped, it is reserved.
 ///
 /// # Errors
-/// Those of [`page`] and [`reserve_fresh`].
+/// The errors of [`page`] and [`reserve_fresh`].
 pub(crate) fn own_page<M: System>(
     cpu: &mut Cpu<'_, M>,
     thread: M::Word,

@@ -1,14 +1,14 @@
 //! `send` and `recv`: messages through channels (reference, sections 8.1, 8.2 and 10.4).
 //!
-//! A channel either has room for a message or holds one; its `busy` word says which (`FILLED`; P29). A thread that
+//! A channel either has room for a message or holds one, according to its `busy` word (`FILLED`; P29). A thread that
 //! has to wait sleeps on the channel, senders and receivers in one queue. Whenever the word changes, all sleepers are
 //! woken, and each begins its call again. So no thread sleeps while it could proceed, in whatever order the threads get
 //! the lock.
+use crate::continuation::{Continuation, is_main};
 use crate::failure::Failure;
 use crate::memory::{Reserved, page, reserve};
 use crate::next::{Next, Wake, sleep};
 use crate::registers::{FIRST, FOURTH, SECOND, THIRD, answer, argument, refuse};
-use crate::stage::{Stage, is_main};
 use crate::system::System;
 use crate::unchecked::Address;
 use abi::{CHANNELS, Error};
@@ -45,7 +45,7 @@ pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<
 }
 
 /// Wakes all threads that sleep on `cv` now. There are at most as many as there are threads. A thread that goes to
-/// sleep later is behind them in the queue, and has seen the change for which they are woken.
+/// sleep later is after them in the queue, and has already seen the change for which they are woken.
 ///
 /// Usually there is none or one: the first two are woken at once, the others step by step.
 #[inline(always)]
@@ -53,7 +53,7 @@ fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck
     if thread_wakeup(cpu, cv)? == 0 || thread_wakeup(cpu, cv)? == 0 {
         return Ok(Next::ToUser(proc_start_user2(cpu)?));
     }
-    Ok(Next::Wake(Wake { cv: cv.0, left: M::Word::from(NUM_PROC) - 2, then: Stage::StartUser }))
+    Ok(Next::Wake(Wake { cv: cv.0, left: M::Word::from(NUM_PROC) - 2, then: Continuation::StartUser }))
 }
 
 /// The arguments of both calls, checked as far as possible without the page map.
@@ -84,7 +84,7 @@ fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Message<M>, Failure> {
 
 /// Takes the lock of the channel. Returns the caller's permission for its page; 0 if no page is mapped.
 ///
-/// The walk is under the lock, so that the compiler merges it with the walk of the copy.
+/// The walk is done under the lock, so that the compiler merges it with the walk of the copy.
 #[inline(always)]
 fn enter<M: System>(cpu: &mut Cpu<'_, M>, message: &Message<M>) -> Result<M::Word, Stuck> {
     acquire_lock_chan(cpu, message.cv.channel())?;
@@ -92,16 +92,16 @@ fn enter<M: System>(cpu: &mut Cpu<'_, M>, message: &Message<M>) -> Result<M::Wor
     Ok(page(cpu, cur, &message.page)?.map_or(0.into(), |page| page.permission))
 }
 
-/// The call cannot use its page with this `permission`: programs may not use the kernel's pages, nor write read-only
-/// ones. A page that the program has not touched yet is reserved, as an access by the program would do, and the call
-/// begins again.
+/// Handles a call that cannot use its page with this `permission`. Programs may not use the kernel's pages, nor
+/// write to read-only pages. If the program has not touched the page yet, the page is reserved as for an access by
+/// the program, and the call begins again.
 #[cold]
 #[inline(never)]
 fn cannot_use<M: System>(
     cpu: &mut Cpu<'_, M>,
     message: Message<M>,
     permission: M::Word,
-    stage: Stage,
+    continuation: Continuation,
 ) -> Result<Next<M>, Stuck> {
     release_lock_chan(cpu, message.cv.channel())?;
     if permission != 0 {
@@ -109,7 +109,7 @@ fn cannot_use<M: System>(
     }
     let cur = get_curid(cpu)?;
     match reserve(cpu, cur, &message.page, perm::PTU)? {
-        Reserved::Fresh => Ok(Next::Continue(stage)),
+        Reserved::Fresh => Ok(Next::Continue(continuation)),
         Reserved::Exhausted => refuse(cpu, Error::Mem),
         // The page was missing before, and only this thread could have mapped it.
         Reserved::Mapped => refuse(cpu, Error::InvalAddr),
@@ -127,11 +127,11 @@ pub(crate) fn send<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     };
     let permission = enter(cpu, &message)?;
     if permission != perm::PTU && permission != perm::PTUR {
-        return cannot_use(cpu, message, permission, Stage::Send);
+        return cannot_use(cpu, message, permission, Continuation::Send);
     }
     let channel = message.cv.channel();
     if get_sync_chan_busy(cpu, channel)? == FILLED {
-        return sleep(cpu, message.cv, Stage::Send);
+        return sleep(cpu, message.cv, Continuation::Send);
     }
     let sent = ipc_send_body(cpu, channel, message.page.word(), message.words)?;
     set_sync_chan_busy(cpu, channel, FILLED.into())?;
@@ -151,12 +151,12 @@ pub(crate) fn receive<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck>
     };
     let permission = enter(cpu, &message)?;
     if permission != perm::PTU {
-        return cannot_use(cpu, message, permission, Stage::Receive);
+        return cannot_use(cpu, message, permission, Continuation::Receive);
     }
     let channel = message.cv.channel();
     if get_sync_chan_busy(cpu, channel)? != FILLED {
         if !argument(cpu, FOURTH)?.is(0) {
-            return sleep(cpu, message.cv, Stage::Receive);
+            return sleep(cpu, message.cv, Continuation::Receive);
         }
         release_lock_chan(cpu, channel)?;
         return refuse(cpu, Error::Ipc);

@@ -1,6 +1,6 @@
-//! How a kernel entry ends: with a program, another thread, or a step that is left to do.
+//! How a kernel entry ends: in a program, in another thread, or in a step that is left to do.
+use crate::continuation::{Continuation, saved};
 use crate::mode::{is_guest, is_kernel, is_user};
-use crate::stage::{Stage, saved};
 use crate::system::System;
 use domain::{Flag, Map};
 use layer::core::constants::{NUM_CV, NUM_PROC};
@@ -13,7 +13,7 @@ use layer::objects::process::ToUser;
 use layer::objects::thread::{Resume, thread_sleep, thread_yield};
 use layer::spec::view::View;
 
-/// The end of a kernel entry or step. The value cannot be copied and must be consumed.
+/// How a kernel entry or step ends. The value cannot be copied and must be consumed.
 #[must_use]
 #[derive(Debug)]
 pub enum Next<M: Machine> {
@@ -28,7 +28,7 @@ pub enum Next<M: Machine> {
     /// The threads that sleep on a channel have to be woken; then the running thread continues.
     Wake(Wake<M>),
     /// The running thread continues at a continuation.
-    Continue(Stage),
+    Continue(Continuation),
 }
 
 impl<M: Spec> Next<M> {
@@ -55,7 +55,8 @@ pub struct EnterGuest<M: Machine> {
 
 /// The parent of a new child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-// A word, so that `Next` has four words: the values that this enum does not use tell the variants of `Next` apart.
+// The parent is one word, so that `Next` has four words: values that this enum does not use tell the variants of
+// `Next` apart.
 #[repr(u32)]
 pub enum Parent {
     /// A program, by system call: it continues with the result in its registers.
@@ -100,7 +101,7 @@ pub struct Wake<M: Machine> {
     /// Maximum number of threads that are still to be woken.
     pub left: M::Word,
     /// The continuation of the running thread.
-    pub then: Stage,
+    pub then: Continuation,
 }
 
 impl<M: Spec> Wake<M> {
@@ -110,22 +111,22 @@ impl<M: Spec> Wake<M> {
     }
 }
 
-/// Lets the next ready thread of this CPU run. The running thread continues at `stage` when its turn comes again.
+/// Lets the next ready thread of this CPU run. The running thread continues at `continuation` when its turn comes again.
 ///
 /// # Errors
-/// Those of [`thread_yield`].
+/// The errors of [`thread_yield`].
 #[inline]
-pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    let context = saved(cpu, stage)?;
+pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, continuation: Continuation) -> Result<Next<M>, Stuck> {
+    let context = saved(cpu, continuation)?;
     Ok(Next::Switch(thread_yield(cpu, context)?))
 }
 
-/// Sleeps on `cv` and releases the lock of its channel. Once woken and scheduled, the thread continues at `stage`.
+/// Sleeps on `cv` and releases the lock of its channel. Once woken and scheduled, the thread continues at `continuation`.
 ///
 /// # Errors
-/// Those of [`thread_sleep`]; the main thread of a CPU ([`is_main`]) must not call this.
+/// The errors of [`thread_sleep`]; the main thread of a CPU ([`is_main`]) must not call this.
 #[inline]
-pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    let context = saved(cpu, stage)?;
+pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, continuation: Continuation) -> Result<Next<M>, Stuck> {
+    let context = saved(cpu, continuation)?;
     Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
 }

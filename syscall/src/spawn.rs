@@ -1,9 +1,9 @@
 //! `spawn`: creates a child at once, and loads its image one page a step (reference, section 8.5).
+use crate::continuation::{Continuation, is_main};
 use crate::failure::Failure;
 use crate::memory::{page, reserve_fresh};
 use crate::next::{Load, Next, Parent};
 use crate::registers::{THIRD, argument, back};
-use crate::stage::{Stage, is_main};
 use crate::system::{Event, Image, ImagePage, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Error;
@@ -48,7 +48,7 @@ pub(crate) fn spawn<M: System>(
 #[inline(always)]
 fn create<M: System>(cpu: &mut Cpu<'_, M>, parent: Parent, image: M::Word, quota: M::Word) -> Result<M::Word, Failure> {
     let Image { entry, frames, has_room } = M::image(image).ok_or(Error::InvalId)?;
-    // A program that starts outside the window could only fault, on some processors inside the kernel.
+    // If a program started outside the window, it could only fault, on some processors inside the kernel.
     Address::<M>::in_window_wide(entry).ok_or(Error::InvalId)?;
     let cur = get_curid(cpu)?;
     let is_given = is_given(cpu, parent)?;
@@ -64,7 +64,8 @@ fn create<M: System>(cpu: &mut Cpu<'_, M>, parent: Parent, image: M::Word, quota
         proc_recreate(cpu, vacant, entry.any(), quota)?;
         vacant
     } else if container_get_nchildren(cpu, cur)? >= MAX_CHILDREN
-        // Conservative: refused already if the last possible child's number would be out of range.
+        // This check is conservative: it refuses already if the last possible child's number would
+        // be out of range.
         || cur * MAX_CHILDREN + 1 + MAX_CHILDREN > NUM_ID
     {
         return Err(Error::Mem.into());
@@ -100,8 +101,8 @@ fn source<M: System>(cpu: &Cpu<'_, M>) -> Result<Option<Address<M>>, Stuck> {
     Ok(page.filter(|page| is_users(page.permission)).map(|_| address))
 }
 
-/// Gives a child that has all pages of its image its arguments, if there are any, on a page that it can read and not
-/// write. Like all such pages, the page is executable.
+/// Called for a child that has all pages of its image. Gives it its arguments, if there are any, on a page that it can
+/// read and not write. Like all such pages, this page is executable.
 fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, parent: Parent, child: M::Word) -> Result<(), Failure> {
     if !is_given(cpu, parent)? {
         return Ok(());
@@ -123,8 +124,8 @@ fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, parent: Parent, child: M::Wor
 
 /// Loads one page of an image. After the last page, gives the child its arguments and ends the loading.
 ///
-/// A failure ends the loading with an error for the parent. The child runs all the same, with the pages that it has,
-/// until a fault stops it; the parent may then wait for it, or kill it. A checked archive
+/// A failure ends the loading with an error for the parent. The child still runs, with the pages that it has, until a
+/// fault stops it; the parent may then wait for it, or kill it. A checked archive
 /// ([`ParsedImage`](crate::image::ParsedImage)) causes no failure: its pages lie in the window and none occurs twice;
 /// the quota covers [`Image::frames`], since a new child has used nothing; and memory lasts as long as quotas do,
 /// because the quotas of all roots add up to the number of frames.
@@ -174,7 +175,7 @@ fn done<M: System>(
                 Err(Failure::Refused(error)) => M::report(cpu, Event::NotStarted { image, error }),
                 Err(Failure::Stuck(stuck)) => return Err(stuck),
             }
-            Ok(Next::Continue(Stage::Main))
+            Ok(Next::Continue(Continuation::Main))
         }
     }
 }

@@ -8,12 +8,12 @@ use layer::core::state::Cpu;
 
 /// A machine with a boot archive and a console.
 ///
-/// The prover answers every question with an arbitrary value, so no proof trusts an answer of the machine.
+/// In the prover every answer is arbitrary, so no proof trusts an answer of the machine.
 pub trait System: Machine {
     /// Image `index` of the boot archive, if there is one.
     fn image(index: Self::Word) -> Option<Image<Self>>;
 
-    /// Page `page` of image `index`, counted over all its segments; `None` behind the last page, or if there is no such
+    /// Page `page` of image `index`, counted over all its segments; `None` after the last page, or if there is no such
     /// image.
     fn image_page(index: Self::Word, page: Self::Word) -> Option<ImagePage<Self>>;
 
@@ -29,7 +29,7 @@ pub trait System: Machine {
     /// The next program of the boot list for the main thread of CPU `cpu` to start. Each program is returned once.
     fn next_start(cpu: Self::Word) -> Option<Start<Self>>;
 
-    /// Whether the boot list's line that CPU `cpu` got last has arguments.
+    /// Whether the last line of the boot list that CPU `cpu` got has arguments.
     fn has_arguments(cpu: Self::Word) -> Self::Flag;
 
     /// Lays out the arguments of that line in `frame`, which is zero before ([`abi::arguments`]). No other frame
@@ -47,7 +47,8 @@ pub trait System: Machine {
     /// of [`abi::report`] and powers off when no program is left.
     fn report(cpu: &Cpu<'_, Self>, event: Event<Self>);
 
-    /// CPU `cpu` is idle: only its main thread is ready, and the boot list has nothing for it to start.
+    /// CPU `cpu` is idle: only its main thread is ready, and the boot list has no program for it to
+    /// start.
     fn idle(cpu: Self::Word);
 }
 

@@ -33,15 +33,15 @@ const REGISTERS: [(&str, u32); 16] = [
 ];
 /// Registers shown in one line.
 const IN_A_LINE: usize = 4;
-/// The flag with which some processors mark an instruction to be tried again after an exception. It is not the
-/// program's.
+/// The flag with which some processors mark an instruction that must be restarted after an exception. The flag
+/// is not the program's.
 const RESUME: u64 = 1 << 16;
 /// Maximum number of calls shown.
 const CALLS: usize = 16;
 
-/// The end of the program that a CPU runs, in lines for the console that begin with `cairn: `.
+/// Prints the end of the program that a CPU runs, in lines that begin with `cairn: `.
 ///
-/// The call stack follows the frame pointers, which may have any value. Only pages of the program's own are read.
+/// The call stack follows the frame pointers, which may have any value. Only the program's own pages are read.
 pub struct Report<'a, 'm, M: System> {
     /// The CPU that runs this code; the program is that of its running thread.
     pub cpu: &'a Cpu<'m, M>,
@@ -88,7 +88,7 @@ impl<M: System + Domain<Word = u32, Wide = u64>> Report<'_, '_, M> {
             }
             write!(formatter, "\ncairn:   called from ")?;
             self.name(formatter, back)?;
-            // A stack grows downwards.
+            // The stack grows downwards, so each frame must be above the one before.
             if next <= frame {
                 break;
             }
@@ -119,7 +119,7 @@ impl<M: System + Domain<Word = u32, Wide = u64>> Report<'_, '_, M> {
 }
 
 /// The function of an ELF file that contains an address, and the offset in it. A name with control characters is
-/// ignored: the maker of the file could end the kernel's line with it.
+/// ignored: with it, the maker of the file could end the kernel's line.
 fn symbol(file: &[u8], address: u64) -> Option<(&str, u64)> {
     let (symbols, names) = ElfBytes::<AnyEndian>::minimal_parse(file).ok()?.symbol_table().ok()??;
     let holds = |start: u64, size: u64| address.checked_sub(start).filter(|offset| *offset < size);

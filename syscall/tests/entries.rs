@@ -17,10 +17,10 @@ use sim::machine::Sim;
 use sim::machine::boot::processor;
 use sim::machine::sparse::Cells;
 use sim::state::snapshot::Snapshot;
-use syscall::effect::Arguments;
+use syscall::continuation::Continuation;
+use syscall::effect::EntryArguments;
 use syscall::entry;
 use syscall::next::{Next, Parent};
-use syscall::stage::Stage;
 use syscall::table::rows;
 
 const PUTS: u32 = Call::Puts as u32;
@@ -203,7 +203,7 @@ fn yield_takes_turns_and_exit_is_for_good() {
         turns.push(cpu.own.cur);
         let next = begin(&mut cpu, YIELD, [77, 0]);
         assert!(drive(&mut cpu, next));
-        // The main thread runs between the two programs; `drive` does not show it.
+        // The main thread runs between the two programs; `drive` does not show this.
         assert_eq!(answer(&cpu, turns[turns.len() - 1]), (0, 0), "the result is there before the turn is over");
     }
     assert_eq!(turns, [9, 10, 9, 10]);
@@ -308,7 +308,7 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
 fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
     let fixture = Fixture::new(&[10, 50]);
     let mut cpu = fixture.boot();
-    let arguments = |load| Arguments::<Sim> {
+    let arguments = |load| EntryArguments::<Sim> {
         registers: [7; UCTXT_SIZE as usize],
         reason: Reason::DivideError,
         parent: Parent::Program,
@@ -369,7 +369,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// For all actions of programs, nothing gets stuck, the invariant holds, and every step's precondition holds.
+    /// Whatever programs do, nothing gets stuck, the invariant holds, and every step's precondition holds.
     #[test]
     fn no_program_gets_the_kernel_stuck(deeds in prop::collection::vec(deed(), 1..80)) {
         let fixture = Fixture::new(&[20, 150, 60, 4, 9]);
@@ -408,7 +408,7 @@ proptest! {
         let is_ended = |thread: u32| cpu.own.proc.get([thread]).state != process::LIVE;
         // Children of the main thread, from the boot list, that have not begun to end.
         let lives = |thread: u32| {
-            let is_ending = thread != cpu.own.cur && cpu.own.kctxt.get([thread]).ra == Stage::Exited as u32;
+            let is_ending = thread != cpu.own.cur && cpu.own.kctxt.get([thread]).ra == Continuation::Exited as u32;
             cpu.own.ac.get([thread]).used && !is_ended(thread) && !is_ending
         };
         let alive = (FIRST..FIRST + 5).filter(|&thread| lives(thread)).count();

@@ -10,8 +10,8 @@ use layer::core::state::Cpu;
 use layer::objects::memory::{exec_load, exec_store};
 use sim::machine::Sim;
 use sim::machine::serial::SerialInput;
+use syscall::continuation::Continuation;
 use syscall::entry;
-use syscall::stage::Stage;
 
 const SEND: u32 = Call::Send as u32;
 const RECEIVE: u32 = Call::Recv as u32;
@@ -76,7 +76,7 @@ fn a_receiver_waits_for_a_sender() {
     let fixture = Fixture::new(&[FRAMES + 3, FRAMES + 3]);
     let mut cpu = fixture.boot();
     wait(&mut cpu, RECEIVE, [5, DATA, 1024, 1]);
-    assert_eq!(cpu.own.kctxt.get([FIRST]).ra, Stage::Receive as u32);
+    assert_eq!(cpu.own.kctxt.get([FIRST]).ra, Continuation::Receive as u32);
     assert_eq!(cpu.own.cur, SECOND);
     // The receiver waits through any number of turns of others.
     for _ in 0..3 {
@@ -96,7 +96,7 @@ fn a_sender_waits_for_room_and_takes_what_it_has_then() {
     store(&mut cpu, DATA, 1);
     assert_eq!(call(&mut cpu, SEND, [0, DATA, 2000]), (0, 1024), "of a longer message the beginning");
     wait(&mut cpu, SEND, [0, DATA, 3]);
-    assert_eq!(cpu.own.kctxt.get([FIRST]).ra, Stage::Send as u32);
+    assert_eq!(cpu.own.kctxt.get([FIRST]).ra, Continuation::Send as u32);
     assert_eq!(call(&mut cpu, RECEIVE, [0, DATA, 2, 0]), (0, 2), "of a longer message the beginning");
     turn(&mut cpu, FIRST);
     assert_eq!(answer(&cpu, FIRST), (0, 3));
@@ -168,8 +168,8 @@ fn the_main_thread_never_waits() {
     let fixture = Fixture::new(&[]);
     let mut cpu = sim::machine::boot::processor(&fixture.shared, 0);
     let _ = entry::boot(&mut cpu, 0).unwrap();
-    for stage in [Stage::Send, Stage::Receive] {
-        let next = entry::go_on(&mut cpu, stage).unwrap();
+    for continuation in [Continuation::Send, Continuation::Receive] {
+        let next = entry::go_on(&mut cpu, continuation).unwrap();
         assert!(drive(&mut cpu, next));
         assert_eq!(answer(&cpu, 1).0, Error::Ipc as u32);
         let next = begin(&mut cpu, YIELD, []);

@@ -1,31 +1,31 @@
 //! A program's arguments, and starting programs with arguments.
 
 use crate::sys;
-use abi::arguments::{self, ARGUMENTS, Arguments};
+use abi::arguments::{self, ARGUMENTS, ProgramArguments};
 use abi::{Error, PAGE_SIZE};
 
-/// The arguments of this program, first to last: see [`abi::arguments`]. Empty where its parent gave none, or gave a
-/// page that does not have the right layout.
+/// The arguments of this program, first to last: see [`abi::arguments`]. Empty if its parent passed none, or if the
+/// page does not have the right layout.
 ///
 /// A program without arguments has no page for them. It gets a page of zeros when it calls this, as wherever it touches
 /// its window for the first time.
-pub fn args() -> Arguments<'static> {
+pub fn args() -> ProgramArguments<'static> {
     let page: *const u8 = core::ptr::with_exposed_provenance(ARGUMENTS as usize);
     // SAFETY: the page is in the window, where the kernel maps one at the first touch if there is none. Neither image
-    // nor heap nor stack reaches it, and nothing writes it as long as the program lives.
+    // nor heap nor stack reaches the page, and nothing writes to it while the program lives.
     let page = unsafe { core::slice::from_raw_parts(page, PAGE_SIZE as usize) };
-    Arguments::parse(page).unwrap_or(Arguments::NONE)
+    ProgramArguments::parse(page).unwrap_or(ProgramArguments::NONE)
 }
 
 /// A page of arguments for another program.
 #[repr(C, align(4096))]
 struct Block([u8; PAGE_SIZE as usize]);
 
-/// Like [`sys::spawn`], with these arguments for the program, whose quota pays for their page.
+/// Like [`sys::spawn`], and passes these arguments to the program, whose quota pays for their page.
 ///
 /// # Errors
 ///
-/// Those of [`sys::spawn`], and [`Error::Mem`] where the arguments do not fit on a page.
+/// The errors of [`sys::spawn`], and [`Error::Mem`] if the arguments do not fit on a page.
 pub fn spawn(image: u32, quota: u32, arguments: &[&str]) -> Result<u32, Error> {
     if arguments.is_empty() {
         return sys::spawn(image, quota);
@@ -33,7 +33,7 @@ pub fn spawn(image: u32, quota: u32, arguments: &[&str]) -> Result<u32, Error> {
     spawn_with_page(image, quota, arguments)
 }
 
-/// A function of its own, so that only this path takes the page on the stack.
+/// A separate function, so that only this path needs stack space for the page.
 #[inline(never)]
 fn spawn_with_page(image: u32, quota: u32, arguments: &[&str]) -> Result<u32, Error> {
     let mut block = Block([0; PAGE_SIZE as usize]);

@@ -9,7 +9,7 @@ use crate::sys::Registers;
 use abi::{Call, MESSAGE_WORDS};
 use core::arch::asm;
 
-/// How often each program of the bench repeats what it measures.
+/// How often each program of the bench repeats each measurement.
 pub const SAMPLES: usize = 200;
 /// Number of turns before the measurements begin: by then every program has been started.
 pub const SETTLING: usize = 8;
@@ -17,7 +17,7 @@ pub const SETTLING: usize = 8;
 pub const MESSAGES: [u32; 2] = [1, MESSAGE_WORDS];
 /// The channel for messages to `bench-peer`, and the one for the answers.
 pub const CHANNELS: [u32; 2] = [0, 1];
-/// The remainder of a child's quota by this number says how many children it must have.
+/// The number of children is the remainder of the quota by this number.
 pub const CHILDREN: u32 = 16;
 
 /// The counter before and after an operation.
@@ -109,7 +109,8 @@ pub fn store(byte: &mut u8) -> Stamps {
     unsafe { stamped!(registers, "mov byte ptr [rdi], 1").0 }
 }
 
-/// Prints values under a name, for statistics: one line for each run of equal values, with its length.
+/// Prints the values of a measurement under its name: one line for each run of equal values, with the
+/// length of the run.
 pub fn print(name: &str, values: impl Iterator<Item = u64>) {
     let mut values = values.peekable();
     while let Some(value) = values.next() {

@@ -1,7 +1,7 @@
 //! Channels: messages of up to 1,024 words between programs, on one CPU or on several.
 //!
 //! A channel is a number that the programs have agreed on. It holds one message at a time: a sender waits until there
-//! is room, and a receiver waits until there is a message. Every program that knows the number may do either.
+//! is room, and a receiver waits until there is a message. Every program that knows the number may send and receive.
 //!
 //! ```ignore
 //! let mut channel = Channel::open(7)?;
@@ -47,7 +47,7 @@ impl Channel {
         Ok(Channel { number, page: memory::page().ok_or(Error::Mem)? })
     }
 
-    /// Switches to another channel with the same page; the previous channel is no longer open.
+    /// Switches to another channel with the same page, and closes the previous channel.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`Error::Mem`] if the quota does not allow to use the channel's page for the first time.
+    /// [`Error::Mem`] if the quota does not allow the first use of the channel's page.
     pub fn send(&mut self, message: &[u32]) -> Result<usize, Error> {
         let words = message.len().min(WORDS);
         self.page.0[..words].copy_from_slice(&message[..words]);
@@ -77,7 +77,8 @@ impl Channel {
         sys::send(self.number, self.page, words)
     }
 
-    /// Waits for a message and receives it. The message stays until the channel is used again.
+    /// Waits for a message and receives it. The returned words are valid until the channel is used
+    /// again.
     ///
     /// # Errors
     ///

@@ -19,9 +19,9 @@ pub enum Command<'a> {
         name: &'a str,
         /// Its arguments.
         arguments: Words<'a>,
-        /// Pages that it gets, if the line states them.
+        /// Its quota in pages, if the line has one.
         quota: Option<u32>,
-        /// Whether the shell continues without waiting.
+        /// Whether the shell does not wait for the program.
         background: bool,
     },
     /// `kill THREAD`: ends a background program.
@@ -69,11 +69,11 @@ pub const HELP: &[(&str, &str)] = &[
     ("ps", "the threads of this CPU"),
     (
         "run [-q PAGES] PROGRAM [ARGUMENT...] [&]",
-        "starts a program and waits for its end, unless & says not to; Ctrl-C kills it",
+        "starts a program and waits for its end, or with & does not wait; Ctrl-C kills it",
     ),
-    ("kill THREAD", "ends a program of the background and all that descend from it"),
-    ("wait [THREAD]", "waits for the end of a program of the background, or of all; Ctrl-C stops the waiting"),
-    ("repeat COUNT COMMAND", "obeys a command so many times, or until Ctrl-C"),
+    ("kill THREAD", "ends a background program and all its descendants"),
+    ("wait [THREAD]", "waits for the end of a background program, or of all; Ctrl-C stops the waiting"),
+    ("repeat COUNT COMMAND", "runs a command this many times, or until Ctrl-C"),
     ("send CHANNEL WORD...", "sends a message of these numbers, as soon as there is room"),
     ("recv CHANNEL", "receives a message, if there is one"),
     ("quota", "the quotas of this CPU, as a tree"),
@@ -93,7 +93,7 @@ impl Numbers<'_> {
     }
 }
 
-/// Errors of a line. The user is to blame.
+/// Errors of a line. The user is to blame for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem<'a> {
     /// There is no such command.

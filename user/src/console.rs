@@ -9,7 +9,7 @@ pub const PIECE: usize = 256;
 
 /// Output collected until it is written in one system call.
 ///
-/// The alignment keeps a piece within one page, where one `puts` writes all of it.
+/// The alignment keeps a piece within one page, so that one `puts` writes all of it.
 #[repr(align(256))]
 struct Piece {
     bytes: [u8; PIECE],
@@ -23,7 +23,7 @@ impl Piece {
         while !rest.is_empty() {
             match sys::puts(rest) {
                 Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or(&[]),
-                // There is no other console to report the error on.
+                // There is no other console on which the error could be reported.
                 _ => break,
             }
         }
@@ -52,7 +52,8 @@ impl fmt::Write for Piece {
 /// expand to this.
 pub fn print(arguments: fmt::Arguments, end: &str) {
     let mut piece = Piece { bytes: [0; PIECE], used: 0 };
-    // `Piece` never fails, so an error comes from a `Display` that gave up: its text so far is printed.
+    // `Piece` never fails, so the error comes from the `Display` of a value; the text so far is
+    // printed.
     let _ = fmt::write(&mut piece, arguments);
     let _ = piece.write_str(end);
     piece.flush();

@@ -1,9 +1,9 @@
 //! The heap behind [`alloc`](https://doc.rust-lang.org/alloc/): boxes, vectors, strings.
 //!
-//! Freed bytes are used again. The allocator keeps the free ranges as a list that lies in them, and takes the first that
-//! fits. It writes only into allocated ranges, and at the beginning of a free one. So the heap can have many pages at
-//! once: a page is charged when it is first touched. No page is given back to the kernel. A program that needs more than
-//! its quota is stopped where it touches the page.
+//! Freed bytes are used again. The allocator keeps the free ranges in a list, which is stored in the ranges themselves,
+//! and takes the first range that fits. It writes only into allocated ranges, and at the beginning of a free one. So
+//! the heap can have a large region: a page is charged only when it is first touched. No page is given back to the
+//! kernel. A program that needs more than its quota is stopped where it touches the page.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -35,7 +35,7 @@ impl Heap {
     /// Frees memory.
     ///
     /// # Safety
-    /// This heap has allocated `address` with this layout, and it was not freed since.
+    /// This heap has allocated `address` with this layout, and has not freed it since.
     pub unsafe fn free(&mut self, address: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's obligation.
         unsafe { self.0.deallocate(address, layout) };
@@ -112,7 +112,7 @@ mod tests {
     enum Act {
         /// Allocate so many bytes, aligned to this power of two.
         Allocate(usize, u32),
-        /// Free this one of the current allocations.
+        /// Free the allocation with this index.
         Free(prop::sample::Index),
     }
 
@@ -160,7 +160,7 @@ mod tests {
     fn freed_bytes_are_used_again() {
         let mut heap = Heap::EMPTY;
         let (large, small) = (layout(BYTES / 4, 8), layout(16, 8));
-        // The small ones stay, so that the large ones are not the last in memory.
+        // The small allocations stay, so that the large ones are not the last in memory.
         for round in 0..1000 {
             let address = heap.allocate(large, region).unwrap_or_else(|| panic!("round {round}"));
             heap.allocate(small, region).unwrap_or_else(|| panic!("round {round}"));

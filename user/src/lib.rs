@@ -20,11 +20,11 @@
 //! }
 //! ```
 //!
-//! `cargo cairn new-program NAME` makes one; docs/write-a-program.md continues from there.
+//! `cargo cairn new-program NAME` creates a program; docs/write-a-program.md continues from there.
 //!
 //! A program is a static ELF file, the same for the kernel and for the hosted machine. It begins with its stack pointer
 //! at [`abi::STACK_TOP`], every other general register 0 and only its own segments mapped. The kernel maps a zeroed
-//! page wherever the program first touches the window, as long as its quota lasts. Each page costs one unit, and the
+//! page when the program first touches it in the window, as long as its quota lasts. Each page costs one unit, and the
 //! page table of each 2 MiB region costs one more. The program's arguments, if it has any, are on a read-only page of
 //! their own, which costs one unit as well: [`args()`].
 //!

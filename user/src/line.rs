@@ -8,11 +8,14 @@ pub const LONGEST: usize = 78;
 pub const REMEMBERED: usize = 16;
 
 /// Column from which on the editor asks the terminal for its width, once for each line. On a narrower terminal,
-/// characters that are rubbed out before the first answer are removed from the line, but may stay on the screen.
+/// characters that the user deletes before the first answer are removed from the line, but may stay on the
+/// screen.
 ///
-/// The key F3 with modifiers looks like an answer in the first row, in a column up to 16: see [`is_answer`].
+/// On some terminals, the key F3 with modifiers sends what looks like an answer in the first row, in a
+/// column up to 16: see [`is_answer`].
 const ASK_AT: usize = 17;
-/// Saves the cursor, moves it to the right edge, asks where it is, and restores it. The answer is `ESC [ row ; column R`.
+/// Saves the cursor, moves it to the right edge, asks where it is, and restores it. The terminal's answer is `ESC [ row
+/// ; column R`.
 pub const ASK: &str = "\x1B7\x1B[999C\x1B[6n\x1B8";
 
 /// Keys, by the byte that a terminal sends.
@@ -91,8 +94,8 @@ impl Parameters {
     }
 }
 
-/// Whether a row and a column are an answer, and not F3 with modifiers, which is `ESC [ 1 ; m R` with m from 2 to 16. A
-/// line that has reached column [`ASK_AT`] is in a higher column, or in a later row.
+/// Whether a row and a column are an answer. The alternative is the key F3 with modifiers, which is `ESC [ 1 ; m R`
+/// with m from 2 to 16. A line that has reached column [`ASK_AT`] is in a higher column than these, or in a later row.
 fn is_answer([row, column]: [u16; 2]) -> bool {
     row > 1 && column > 1 || usize::from(column) >= ASK_AT
 }
@@ -104,7 +107,7 @@ pub enum Typed {
     More,
     /// The line has ended; [`Editor::line`] is its text.
     Line,
-    /// The line was given up.
+    /// The user gave the line up.
     GivenUp,
 }
 
@@ -117,7 +120,7 @@ pub struct Editor {
     sequence: Sequence,
     /// Number of columns of the terminal, if it has answered.
     width: Option<usize>,
-    /// Whether the terminal was asked in this line.
+    /// Whether the editor has asked the terminal in this line.
     asked: bool,
     after_return: bool,
     /// Whether the line has ended, so that the next key begins another.
@@ -130,7 +133,7 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// An editor with an empty line and an empty history, behind a prompt of so many columns.
+    /// An editor with an empty line and an empty history; the prompt takes this many columns.
     pub const fn new(prompt: usize) -> Editor {
         Editor {
             prompt,
@@ -154,7 +157,7 @@ impl Editor {
     /// Takes a typed byte. The text that the terminal must show goes to `echo`.
     ///
     /// # Errors
-    /// Those of `echo`.
+    /// The errors of `echo`.
     pub fn typed(&mut self, byte: u8, echo: &mut impl Write) -> Result<Typed, fmt::Error> {
         if core::mem::take(&mut self.ended) {
             self.line = Line::EMPTY;
@@ -241,8 +244,8 @@ impl Editor {
         self.width.is_some_and(|width| self.column() > 0 && self.column().is_multiple_of(width))
     }
 
-    /// Where the row is full, terminals leave the cursor in that row. Moves it to the next row, where the next
-    /// character goes.
+    /// When the row is full, terminals leave the cursor in that row. Moves the cursor to the next row, where
+    /// the next character goes.
     fn leave_edge(&mut self, echo: &mut impl Write) -> fmt::Result {
         if self.is_at_edge() { echo.write_str(" \r") } else { Ok(()) }
     }
@@ -276,7 +279,7 @@ impl Editor {
         Ok(())
     }
 
-    /// Shows the line that was typed `back` lines ago, if it is remembered, or an empty line for 0.
+    /// Shows the line that was typed `back` lines ago, if it is remembered; for 0, an empty line.
     fn recall(&mut self, back: usize, echo: &mut impl Write) -> fmt::Result {
         if back > self.count.min(REMEMBERED) {
             return Ok(());

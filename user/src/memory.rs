@@ -36,11 +36,12 @@ pub fn take(pages: u32) -> Option<&'static mut [u8]> {
         .ok()?;
     let pointer = core::ptr::with_exposed_provenance_mut(first as usize);
     // SAFETY: the range lies in the window, where the kernel maps a zeroed page at the first touch. `NEXT` has moved
-    // past it, so it is never handed out again, and neither image nor stack nor the upper part of the heap reaches it.
+    // past the range, so it is never handed out again. Neither image nor stack nor the upper part of the heap reaches
+    // it.
     Some(unsafe { core::slice::from_raw_parts_mut(pointer, bytes as usize) })
 }
 
-/// Hands out the upper part of the heap, once. Its pages are charged as those of [`take`].
+/// Hands out the upper part of the heap, once. Its pages are charged as those of [`take`] are.
 #[cfg(feature = "program")]
 pub(crate) fn heap() -> Option<&'static mut [u8]> {
     static TAKEN: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
@@ -48,6 +49,6 @@ pub(crate) fn heap() -> Option<&'static mut [u8]> {
         return None;
     }
     let pointer = core::ptr::with_exposed_provenance_mut(BYTES_LOW as usize);
-    // SAFETY: as in `take`; `TAKEN` says that nobody else has it.
+    // SAFETY: as in `take`; `TAKEN` ensures that it is handed out once.
     Some(unsafe { core::slice::from_raw_parts_mut(pointer, (HEAP_HIGH - BYTES_LOW) as usize) })
 }

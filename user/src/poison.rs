@@ -1,9 +1,9 @@
 //! A lock that outlives its holders: if a holder ends without releasing it, the next holder gets it with a mark that
 //! says so.
 //!
-//! A [`Monitor`](crate::sync::Monitor) is lost with a holder that is stopped or killed. Here one program, the
-//! [`Keeper`], keeps the guarded value and hands out copies; a holder sends its copy back. Changes that a holder has
-//! not sent back are lost, and the next holder finds the previous value, marked as poisoned.
+//! If the holder of a [`Monitor`](crate::sync::Monitor) is stopped or killed, the monitor is lost. Here one program,
+//! the [`Keeper`], keeps the guarded value and hands out copies; a holder sends its copy back. Changes that a holder
+//! has not sent back are lost, and the next holder finds the previous value, marked as poisoned.
 //!
 //! The keeper learns from messages that a program has ended. Each program that uses the lock is the child of a watcher,
 //! which waits for its end and reports it ([`tell_end`]). A program's own messages come before that report, since a
@@ -20,10 +20,10 @@ use core::ops::{Deref, DerefMut};
 pub const CLIENTS: u32 = 8;
 /// Most words that a lock can guard.
 pub const MOST: usize = WORDS - HEADER;
-/// Words before the guarded ones: in a request the wish and the client, in an answer the mark.
+/// Words before the guarded ones: in a request the operation and the client, in an answer the mark.
 const HEADER: usize = 3;
 
-/// The wishes of a request: to lock; to unlock; to report that a client has ended.
+/// The operations of a request: to lock; to unlock; to report that a client has ended.
 mod want {
     pub const LOCK: u32 = 0;
     pub const UNLOCK: u32 = 1;
@@ -35,7 +35,7 @@ fn answers(first: u32, client: u32) -> Result<u32, Error> {
     if client < CLIENTS { first.checked_add(1 + client).ok_or(Error::InvalChid) } else { Err(Error::InvalId) }
 }
 
-/// Sends a message: the wish or 0, the client, the mark, and the guarded words.
+/// Sends a message: the operation or 0, the client, the mark, and the guarded words.
 fn message(channel: &mut Channel, header: [u32; HEADER], value: &[u32]) -> Result<(), Error> {
     let page = &mut channel.page.0;
     page[..HEADER].copy_from_slice(&header);
@@ -58,12 +58,12 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// The lock with these channels. It guards `value` at first; of a longer one than fits, its first words. This takes
-    /// two pages of the heap.
+    /// Creates the lock with these channels. The lock guards `value` at first. If `value` is too long, only its first
+    /// words are used. This takes two pages of the heap.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalChid`] if there are not so many channels, [`Error::Mem`] if the heap has no page left.
+    /// [`Error::InvalChid`] if there are too few channels, [`Error::Mem`] if the heap has no page left.
     pub fn new(first: u32, value: &[u32]) -> Result<Keeper, Error> {
         Channel::open(answers(first, CLIENTS - 1)?)?;
         let words = value.len().min(MOST);
@@ -73,11 +73,11 @@ impl Keeper {
         Ok(Keeper { channel, first, value: page, words, is_poisoned: false, holder: None, waiting })
     }
 
-    /// Hands the lock out until so many clients have ended. Malformed requests are ignored.
+    /// Hands the lock out until this many clients have ended. Malformed requests are ignored.
     ///
     /// # Errors
     ///
-    /// [`Error::Mem`] if the quota does not allow to use the lock's pages.
+    /// [`Error::Mem`] if the quota does not allow the use of the lock's pages.
     pub fn serve(&mut self, mut clients: u32) -> Result<(), Error> {
         while clients > 0 {
             let request = self.channel.at(self.first)?.receive()?;
@@ -87,7 +87,8 @@ impl Keeper {
             }
             match wanted {
                 want::LOCK if !self.waiting.contains(&Some(client)) => {
-                    // There are as many places as clients, and no client is there twice.
+                    // There is a place for each client, and no client is in the list twice, so
+                    // there is room.
                     if let Some(place) = self.waiting.iter_mut().find(|place| place.is_none()) {
                         *place = Some(client);
                     }
@@ -125,7 +126,7 @@ impl Keeper {
         self.hand_out()
     }
 
-    /// Removes a client from those that wait; those behind it move up.
+    /// Removes a client from the waiting list; those after it move up.
     fn remove(&mut self, client: u32) {
         if let Some(place) = self.waiting.iter().position(|&waiting| waiting == Some(client)) {
             self.waiting[place..].rotate_left(1);
@@ -143,7 +144,8 @@ impl Keeper {
     }
 }
 
-/// Tells the keeper that a client and all its descendants have ended. It is called once for each client.
+/// Tells the keeper that a client and all its descendants have ended. The watcher calls it once for each
+/// client.
 ///
 /// # Errors
 ///
@@ -175,7 +177,7 @@ impl Mutex {
     ///
     /// # Errors
     ///
-    /// [`Error::Mem`] if the quota does not allow to use the lock's page.
+    /// [`Error::Mem`] if the quota does not allow the use of the lock's page.
     pub fn lock(&mut self) -> Result<Guard<'_>, Error> {
         message(self.channel.at(self.first)?, [want::LOCK, self.client, 0], &[])?;
         let words = self.channel.at(answers(self.first, self.client)?)?.receive()?.len();
@@ -183,8 +185,7 @@ impl Mutex {
     }
 }
 
-/// A lock that is held: a copy of the guarded value. The copy replaces that value when the guard is dropped, not
-/// before.
+/// A held lock: a copy of the guarded value. The copy replaces the guarded value when the guard is dropped.
 #[derive(Debug)]
 pub struct Guard<'a> {
     mutex: &'a mut Mutex,
@@ -194,7 +195,7 @@ pub struct Guard<'a> {
 
 impl Guard<'_> {
     /// Whether a client has ended while it held the lock, and no client has cleared the mark since. The guarded value
-    /// is then the one from before that client.
+    /// is then the last one before that client.
     pub fn is_poisoned(&self) -> bool {
         self.mutex.channel.page.0[2] != 0
     }

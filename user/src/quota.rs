@@ -4,12 +4,13 @@ use crate::memory::REGION_SIZE;
 use abi::{Error, PAGE_SIZE};
 
 /// Pages that the kernel has charged to this program when its `main` begins, if it has no arguments: those of its image
-/// and their page table, and the first page of the stack with its page table.
+/// with their page table, and the first page of the stack with its page table.
 pub fn frames_at_start() -> u32 {
     image_frames() + 2
 }
 
-/// Pages of this program's segments, and the page tables of their regions: the least quota that it can be spawned with.
+/// Pages of this program's segments, and the page tables of their regions. The program cannot be started with a smaller
+/// quota.
 pub fn image_frames() -> u32 {
     let segments = segments();
     let pages: u32 = segments.iter().map(|(start, end)| (end - start).div_ceil(PAGE_SIZE)).sum();
@@ -44,7 +45,7 @@ fn segments() -> [(u32, u32); 3] {
 ///
 /// # Errors
 ///
-/// Those of [`who_am_i`](crate::sys::who_am_i).
+/// The errors of [`who_am_i`](crate::sys::who_am_i).
 pub fn quota_at_start() -> Result<u32, Error> {
     let me = crate::sys::who_am_i()?.thread;
     Ok(crate::sys::thread_info(me)?.quota)

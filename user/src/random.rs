@@ -7,7 +7,8 @@ pub struct Random(u64);
 impl Random {
     /// The sequence of this seed.
     pub fn new(seed: u64) -> Random {
-        // Neighbouring seeds must not give similar beginnings, and no sequence may begin with 0, which would stay 0.
+        // Neighbouring seeds must not give similar beginnings. No sequence may begin with 0, because all its numbers
+        // would be 0.
         let mixed = (seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         Random((mixed ^ (mixed >> 31)) | 1)
     }
@@ -20,7 +21,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// The next number below `bound`, or 0 if that is 0.
+    /// The next number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u32) -> u32 {
         (((self.number() >> 32) * u64::from(bound)) >> 32) as u32
     }

@@ -18,7 +18,8 @@ core::arch::global_asm!(
     "call program_main",
     "ud2",
     ".popsection",
-    // The prebuilt `core` names these two for unwinding, which a program that aborts never reaches.
+    // The prebuilt `core` refers to these two names for unwinding. A program that aborts never
+    // reaches them.
     ".globl rust_eh_personality",
     ".globl _Unwind_Resume",
     "rust_eh_personality:",

@@ -1,9 +1,9 @@
 //! Synchronisation of programs: a sleeping lock, condition variables, a bounded queue.
 //!
-//! Programs share no memory, so the value that a lock guards travels: it is a message, which lies in the lock's channel
-//! while no program holds the lock. To lock, a program receives the message, and sleeps until it is there; to unlock,
-//! it sends the message back. All programs agree on the channels' numbers, and one of them sets the guarded value at
-//! first.
+//! Programs share no memory, so the value that a lock guards is passed on in a message. The message lies in the lock's
+//! channel while no program holds the lock. To lock, a program receives the message, and sleeps until it is there. To
+//! unlock, it sends the message back. All programs agree on the channels' numbers, and one of them sets the initial
+//! guarded value.
 //!
 //! ```ignore
 //! // One program, and for ever:
@@ -15,9 +15,9 @@
 //!
 //! A program that ends or is killed while it holds a lock of this module takes the guarded value with it: the programs
 //! that wait for the lock wait for ever. A program that is killed while it waits for a lock or a condition takes
-//! nothing with it. But the condition still counts it, so one notification may have no receiver, and stays in the
-//! condition's channel. Messages in channels stay there, even if their sender has ended. [`poison`](crate::poison) has
-//! a lock that outlives its holders.
+//! nothing with it. But the condition still counts the program, so one notification may have no receiver, and stays in
+//! the condition's channel. Messages in channels stay there, even if their sender has ended. [`poison`](crate::poison)
+//! has a lock that outlives its holders.
 
 use crate::channel::{Channel, WORDS};
 use abi::{CHANNELS, Error};
@@ -38,7 +38,7 @@ impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalChid`] if there are not so many channels, [`Error::Mem`] if the heap has no page left.
+    /// [`Error::InvalChid`] if there are too few channels, [`Error::Mem`] if the heap has no page left.
     pub fn open(first: u32) -> Result<Self, Error> {
         if first.checked_add(CONDITIONS as u32).is_none_or(|last| last >= CHANNELS) {
             return Err(Error::InvalChid);
@@ -46,12 +46,12 @@ impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
         Ok(Monitor { channel: Channel::open(first)?, first })
     }
 
-    /// Sets the guarded value at first; of a `value` longer than fits, its first words. No program may have locked the
-    /// monitor before, and exactly one program calls this, once.
+    /// Sets the initial guarded value. If `value` is too long, only its first words are used. No program may have
+    /// locked the monitor before, and exactly one program calls this, once.
     ///
     /// # Errors
     ///
-    /// [`Error::Mem`] if the quota does not allow to use the monitor's page.
+    /// [`Error::Mem`] if the quota does not allow the use of the monitor's page.
     pub fn begin(&mut self, value: &[u32]) -> Result<(), Error> {
         let words = value.len().min(WORDS - CONDITIONS);
         let page = &mut self.channel.page.0;
@@ -64,7 +64,7 @@ impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
     ///
     /// # Errors
     ///
-    /// [`Error::Mem`] if the quota does not allow to use the monitor's page.
+    /// [`Error::Mem`] if the quota does not allow the use of the monitor's page.
     pub fn lock(&mut self) -> Result<Guard<'_, CONDITIONS>, Error> {
         let words = self.own()?.receive()?.len();
         Ok(Guard { monitor: self, words })
@@ -91,7 +91,7 @@ pub struct Guard<'a, const CONDITIONS: usize> {
 
 impl<const CONDITIONS: usize> Guard<'_, CONDITIONS> {
     /// Releases the lock, sleeps until a program notifies `condition`, and locks again. Other programs may have held
-    /// the lock in between, so the caller must check again what it has waited for.
+    /// the lock in between, so the caller must check its condition again.
     ///
     /// # Errors
     ///
@@ -115,7 +115,8 @@ impl<const CONDITIONS: usize> Guard<'_, CONDITIONS> {
             return Ok(());
         }
         *waiting -= 1;
-        // If the previous notification has not been taken yet, this waits, but not for a program that needs the lock.
+        // If the previous notification has not been received yet, this call waits. It does not wait for a program
+        // that needs the lock.
         self.monitor.of_condition(condition)?.send_page(0)?;
         Ok(())
     }
@@ -170,7 +171,8 @@ const NOT_FULL: usize = 1;
 /// Words before the queue's words: the index of the oldest word, and the number of words.
 const HEADER: usize = 2;
 
-/// A queue of words with a fixed capacity. A program that finds it full, or empty, sleeps. It uses three channels.
+/// A queue of words with a fixed capacity. A program sleeps while the queue is full when it puts a word in, or
+/// empty when it takes one out. It uses three channels.
 #[derive(Debug)]
 pub struct Queue(Monitor<2>);
 

@@ -17,8 +17,8 @@ pub struct Registers {
 ///
 /// # Safety
 ///
-/// A call may write to memory that its arguments name. That memory must be the caller's, and no Rust reference may
-/// forbid changing it. Only [`Call::Recv`] writes to memory.
+/// A call may write to memory that its arguments name. That memory must be the caller's, and there must be no Rust
+/// reference that forbids changing it. Only [`Call::Recv`] writes to memory.
 pub unsafe fn syscall(registers: Registers) -> Registers {
     let Registers { mut rax, values: [mut rbx, mut r10, mut rdx, mut rsi, mut rdi] } = registers;
     // SAFETY: all registers that the kernel changes are named: those of the convention, and RCX and R11, which the
@@ -133,8 +133,8 @@ pub fn spawn(image: u32, quota: u32) -> Result<u32, Error> {
 ///
 /// # Errors
 ///
-/// Those of [`spawn`], and [`Error::InvalAddr`] if `page` is not page-aligned, or if the image has a page at the
-/// address of the arguments.
+/// The errors of [`spawn`], and [`Error::InvalAddr`] if `page` is not page-aligned, or if the image has a page
+/// at the address of the arguments.
 pub fn spawn_with(image: u32, quota: u32, page: &[u8; PAGE_SIZE as usize]) -> Result<u32, Error> {
     let address = page.as_ptr().expose_provenance() as u32;
     // SAFETY: the call reads the page, and writes to no memory of the caller's.
@@ -156,7 +156,7 @@ pub struct Identity {
 ///
 /// # Errors
 ///
-/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+/// No errors of its own: [`Error::InvalCallnr`] if the kernel has no such call.
 pub fn who_am_i() -> Result<Identity, Error> {
     // SAFETY: the call writes to no memory.
     let [thread, cpu, parent, ..] = unsafe { all_results(Call::WhoAmI, [0; 4]) }?;
@@ -167,7 +167,7 @@ pub fn who_am_i() -> Result<Identity, Error> {
 ///
 /// # Errors
 ///
-/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+/// No errors of its own: [`Error::InvalCallnr`] if the kernel has no such call.
 pub fn yield_now() -> Result<(), Error> {
     call(Call::Yield, 0, 0).map(drop)
 }
@@ -186,13 +186,13 @@ pub fn send(channel: u32, page: &Page, words: usize) -> Result<usize, Error> {
     sent.map(|sent| sent as usize)
 }
 
-/// Receives the first `words` words of a channel's message into `page`, and returns how many they are; fewer if the
-/// message has fewer. The rest of the message is lost. Where there is no message, the call waits for one if `wait` is
-/// true.
+/// Receives the first `words` words of a channel's message into `page`, and returns how many words it received; a
+/// message may have fewer. The rest of the message is lost. If there is no message, the call waits for one if `wait`
+/// is true.
 ///
 /// # Errors
 ///
-/// Those of [`send`], and [`Error::Ipc`] if there is no message and `wait` is false.
+/// The errors of [`send`], and [`Error::Ipc`] if there is no message and `wait` is false.
 pub fn receive(channel: u32, page: &mut Page, words: usize, wait: bool) -> Result<usize, Error> {
     let words = u32::try_from(words).unwrap_or(u32::MAX);
     // SAFETY: the call writes only to the page at this address, which is mutably borrowed for it.
@@ -210,7 +210,7 @@ fn address(page: *const Page) -> u32 {
 ///
 /// # Errors
 ///
-/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+/// No errors of its own: [`Error::InvalCallnr`] if the kernel has no such call.
 pub fn get_quota() -> Result<u32, Error> {
     call(Call::GetQuota, 0, 0)
 }
@@ -247,9 +247,9 @@ pub fn thread_info(thread: u32) -> Result<ThreadInfo, Error> {
 /// The end of a child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ended {
-    /// Its thread number, which the next child may have.
+    /// Its thread number, which the next child may get again.
     pub child: u32,
-    /// The status that it passed to `exit`, if it did.
+    /// The status that it passed to `exit`, if it called `exit`.
     pub status: u32,
     /// Why it ended.
     pub cause: Cause,
@@ -260,14 +260,14 @@ pub struct Ended {
 /// # Errors
 /// [`Error::InvalId`] if it is not a child of the caller, or was already waited for.
 pub fn wait(child: u32) -> Result<Ended, Error> {
-    // The kernel takes 0 for any child, and 0 is no program's child.
+    // For the kernel, 0 means any child, and 0 is no program's child.
     if child == 0 { Err(Error::InvalId) } else { wait_for(child, true) }
 }
 
 /// Like [`wait`], but never waits.
 ///
 /// # Errors
-/// Those of [`wait`], and [`Error::Ipc`] if the child has not ended.
+/// The errors of [`wait`], and [`Error::Ipc`] if the child has not ended.
 pub fn try_wait(child: u32) -> Result<Ended, Error> {
     if child == 0 { Err(Error::InvalId) } else { wait_for(child, false) }
 }
@@ -283,7 +283,7 @@ pub fn wait_any() -> Result<Ended, Error> {
 /// Like [`wait_any`], but never waits.
 ///
 /// # Errors
-/// Those of [`wait_any`], and [`Error::Ipc`] if no child has ended.
+/// The errors of [`wait_any`], and [`Error::Ipc`] if no child has ended.
 pub fn try_wait_any() -> Result<Ended, Error> {
     wait_for(0, false)
 }
@@ -295,7 +295,8 @@ fn wait_for(child: u32, wait: bool) -> Result<Ended, Error> {
     Ok(Ended { child, status, cause })
 }
 
-/// Kills a child, whatever it does, and all its descendants. It has ended when [`wait`] returns it.
+/// Kills a child, whatever it does, and all its descendants. The child has ended when [`wait`]
+/// returns it.
 ///
 /// # Errors
 /// [`Error::InvalId`] if it is not a child of the caller, or has ended.
@@ -307,7 +308,7 @@ pub fn kill(child: u32) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+/// No errors of its own: [`Error::InvalCallnr`] if the kernel has no such call.
 pub fn uptime() -> Result<u32, Error> {
     call(Call::Uptime, 0, 0)
 }
@@ -315,9 +316,9 @@ pub fn uptime() -> Result<u32, Error> {
 /// Ends the program; the console shows `status`, by convention 0 for success.
 pub fn exit(status: u32) -> ! {
     loop {
-        // A kernel that returns from this call has broken its contract; all that is left is to call again.
-        // SAFETY: the call writes to no memory. Its answer does not matter, so that even the smallest program can end
-        // without `call`, which contains code that panics.
+        // A kernel that returns from this call has broken its contract; the only thing left is to call again.
+        // SAFETY: the call writes to no memory. The result does not matter. `call` is avoided because it contains code
+        // that panics, which the smallest program does not have.
         unsafe { syscall(Registers { rax: Call::Exit as u64, values: [status.into(), 0, 0, 0, 0] }) };
     }
 }

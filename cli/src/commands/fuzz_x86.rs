@@ -19,31 +19,33 @@ use std::time::{Duration, Instant};
 pub const PROGRAMS: usize = MOST;
 /// Time limit of a boot on a busy host.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The machine has no SMAP: with it, QEMU 7.2 faults where `retf` and `iretq` of a program read its stack.
+/// The machine has no SMAP, because with SMAP QEMU 7.2 faults when it reads the program's stack for `retf`
+/// and `iretq`.
 const PARTS: Parts = Parts { processor: "max,-smap", ..Parts::USUAL };
-/// Programs that are shown of those of a boot that differ; the others are counted.
+/// Most differing programs of a boot that are shown in full; the others are counted.
 const SHOWN: usize = 20;
 
 /// Run random programs on the kernel and on the hosted machine, and compare how they end
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// How many programs
+    /// Number of programs
     #[arg(long, default_value_t = PROGRAMS)]
     count: usize,
-    /// Which programs: the same seed makes the same ones
+    /// Seed that determines the programs
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// What came of a boot.
+/// The result of a boot.
 struct Booted {
     /// How the programs ended.
     comparison: Comparison,
-    /// How the machines ended, in a line; and what a machine showed last, if it did not come to its end.
+    /// A line about how each machine ended. If a machine did not run to its end, the last lines of its
+    /// console follow.
     machines: String,
 }
 
-/// Number of lines of a console that are shown if its machine did not come to its end.
+/// Number of console lines that are shown if a machine did not run to its end.
 const LAST_LINES: usize = 14;
 
 /// Runs one batch on both machines.
@@ -65,7 +67,7 @@ fn run_batch(batch: &Batch) -> Result<Booted, Error> {
         hosted.end,
         begin.elapsed().as_secs_f64()
     );
-    // A machine comes to its end when all programs have ended.
+    // A machine runs to its end if all programs have ended.
     let booted_to_the_end = booted.outcome == Outcome::Ended(Reason::Done);
     for (to_the_end, console) in [(booted_to_the_end, &booted.console), (hosted.end == End::PowerOff, &hosted.console)]
     {
@@ -78,8 +80,8 @@ fn run_batch(batch: &Batch) -> Result<Booted, Error> {
     Ok(Booted { comparison: compare(batch, &hosted.console, &booted.console), machines })
 }
 
-/// Shows the programs that differ, and those that did not end. Of the latter, those that a machine names in its last
-/// lines come first.
+/// Shows the programs that differ, and those that did not end. If a machine's last lines name some of the programs
+/// that did not end, these come first.
 fn show(batch: &Batch, booted: &Booted, say: &mut impl FnMut(&str)) {
     let Booted { comparison, machines } = booted;
     let is_named = |index: usize| machines.contains(&format!("({})", name(index)));
@@ -114,8 +116,8 @@ pub fn fuzz(count: usize, seed: u64, mut say: impl FnMut(&str)) -> Result<Counts
     }
     let Comparison { alike, unimplemented, different, unended } = &total;
     say(&format!(
-        "{alike} programs end alike, {} do not, {} did not end on both machines; \
-         {unimplemented} use what the hosted machine does not know",
+        "{alike} programs end alike, {} do not, {} did not end on both machines; {unimplemented} use an instruction \
+         that the hosted machine does not implement",
         different.len(),
         unended.len()
     ));

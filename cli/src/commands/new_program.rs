@@ -7,28 +7,29 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Make a program: a folder in user/programs with a main.rs and a manifest.toml
+/// Create a program: a folder in user/programs with a main.rs and a manifest.toml
 ///
-/// It runs at once, with `cargo cairn run NAME`. docs/write-a-program.md goes on from there.
+/// `cargo cairn run NAME` runs the new program at once. docs/write-a-program.md says how to
+/// continue.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// What it is to be called: lower-case letters, digits and hyphens
+    /// Name of the program: lower-case letters, digits and hyphens
     name: String,
 }
 
 /// Why a program cannot have this name (the caller's fault).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameError {
-    /// It cannot be the name of a crate and of a file.
+    /// The name is not possible as the name of a crate and of a file.
     #[error("a name begins with a lower-case letter and has {LONGEST} letters, digits and hyphens at most")]
     Form,
-    /// Cargo, Rust or the library uses the name for something else.
-    #[error("this means something else to Rust or cargo")]
+    /// Cargo, Rust or the library `user` uses the name for something else.
+    #[error("Rust or cargo uses this name for something else")]
     Reserved,
     /// Names of the bench's programs, which have an archive of their own.
-    #[error("programs called bench or bench-… are those of `cargo cairn bench`")]
+    #[error("names bench and bench-… are reserved for `cargo cairn bench`")]
     Bench,
-    /// There is a program of this name already.
+    /// There is already a program with this name.
     #[error("it is there already")]
     Taken,
 }
@@ -106,7 +107,7 @@ const RESERVED: &[&str] = &[
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let name = &arguments.name;
     make(&workspace::root(), name)?;
-    println!("made user/programs/{name}: main.rs is the program, manifest.toml says what it is expected to do");
+    println!("created user/programs/{name}: main.rs is the program, manifest.toml defines what it is expected to do");
     println!("run it: cargo cairn run {name}");
     Ok(ExitCode::SUCCESS)
 }
@@ -167,7 +168,7 @@ fn main() {
 
 /// The program's manifest.
 const MANIFEST: &str = r#"about = "says hello"
-# It is started where it is named. Without this line, `cargo cairn run` starts it with all others.
+# It is started only by name. Without this line, `cargo cairn run` starts it with all others.
 alone = true
 
 [[start]]
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&list).expect("it is there"), "old\nnew\n");
         for name in ["new", "old"] {
             let error = make(root.path(), name).expect_err("it is taken");
-            assert_eq!(error.to_string(), format!("there can be no new program `{name}`: it is there already"));
+            assert_eq!(error.to_string(), format!("cannot create the program `{name}`: it exists already"));
         }
         assert_eq!(fs::read_to_string(&cargo).expect("it is there"), made);
         let folder = root.path().join("user/programs/new");

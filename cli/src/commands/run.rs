@@ -12,8 +12,8 @@ use std::time::Duration;
 
 /// Run programs on the kernel and check that each does what its manifest says
 ///
-/// The console is shown live. The exit status is 0 if everything ended as expected; otherwise the last lines say what
-/// did not.
+/// The console output appears while the programs run. The exit status is 0 if everything ended as expected; otherwise
+/// the last lines name the differences.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The machine to run on [default: qemu where it is installed, otherwise sim]
@@ -22,26 +22,26 @@ pub struct Arguments {
     /// Number of CPUs
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::mm::layout::MAX_CPUS as i64))]
     cpus: u32,
-    /// Seconds after which each CPU is asked what it is running and the machine is stopped
+    /// Time limit in seconds; then each CPU is asked what it is running, and the machine is stopped
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
-    /// Fixes in which order the hosted machine's CPUs take turns
+    /// Seed of the order in which the hosted machine's CPUs take turns
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// Boot a kernel that panics where arithmetic overflows and where locks are taken out of order
+    /// Boot a kernel that panics if arithmetic overflows or a lock is taken out of order
     #[arg(long)]
     checked: bool,
-    /// The kind of the booted kernel's locks
+    /// Kind of locks in the booted kernel
     #[arg(long, value_enum)]
     lock: Option<Lock>,
-    /// Evaluate the invariant all the while: on a booted kernel every so many seconds and at the end, on the hosted machine every
-    /// 500 entries of a CPU
+    /// Evaluate the invariant during the run: on a booted kernel every so many seconds and at the end, on the hosted
+    /// machine after every 500 entries of a CPU
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", require_equals = true, value_parser = seconds)]
     check: Option<Duration>,
     /// Wait for a debugger before the first instruction, without a time-out
     #[arg(long)]
     gdb: bool,
-    /// Names of programs to start [default: all but those whose manifest says that they are started alone]
+    /// Names of programs to start [default: all except those whose manifest says `alone`]
     #[arg(value_name = "PROGRAM")]
     programs: Vec<String>,
 }
@@ -50,7 +50,7 @@ pub struct Arguments {
 enum Machine {
     /// A PC emulated by QEMU: the kernel boots
     Qemu,
-    /// A PC emulated by Bochs: as on QEMU, slower, and every run comes out the same
+    /// A PC emulated by Bochs: slower than QEMU, but every run gives the same result
     Bochs,
     /// The hosted machine: a plain process that needs nothing but Rust
     Sim,
@@ -67,9 +67,9 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Lock {
-    /// CPUs that wait in line get the lock in the order in which they came
+    /// A ticket lock: waiting CPUs get the lock in the order in which they came
     Ticket,
-    /// Waiting CPUs queue, and each reads a word of its own (Mellor-Crummey and Scott)
+    /// Waiting CPUs queue, and each polls a word of its own (Mellor-Crummey and Scott)
     Mcs,
 }
 
@@ -143,14 +143,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if problems.is_empty() {
         eprintln!("all {} programs ended as expected, after {seconds:.1} s", ran.ended());
         if let Some(events) = ran.replayed {
-            eprintln!("replayed the log: {events} events lead to where the machine is");
+            eprintln!("replayed the log: {events} events lead to the machine's state");
         }
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("error: not as expected, after {seconds:.1} s:");
     problems.iter().take(SHOWN).for_each(|problem| eprintln!("  {problem}"));
     if problems.len() > SHOWN {
-        eprintln!("  and {} differences more", problems.len() - SHOWN);
+        eprintln!("  and {} more differences", problems.len() - SHOWN);
     }
     Ok(ExitCode::FAILURE)
 }

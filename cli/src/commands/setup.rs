@@ -1,4 +1,4 @@
-//! `cairn setup`: installs what is missing, and nothing else.
+//! `cairn setup`: installs missing tools, and changes nothing else.
 
 use self::Sign::{File, Program};
 use crate::host::child;
@@ -12,16 +12,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// Install what is missing: the emulators, by apt, and the pinned solver, into target/tools
+/// Install missing tools: the emulators by apt, and the pinned solver into target/tools
 ///
-/// Does nothing that has been done. Where it may not install packages (not root, or not Debian), it says
-/// which to install.
+/// The command skips what is already installed. If it may not install packages (not root, or not
+/// Debian), it lists the packages to install.
 #[derive(clap::Args)]
 pub struct Arguments {}
 
 /// A package that the system needs.
 struct Requirement {
-    /// Its purpose.
+    /// What it is needed for.
     purpose: &'static str,
     /// Its Debian package.
     package: &'static str,
@@ -49,7 +49,7 @@ impl Requirement {
 /// Packages of the system that are needed.
 const REQUIREMENTS: &[Requirement] = &[
     Requirement { purpose: "the kernel on QEMU", package: "qemu-system-x86", there: Program(tools::QEMU) },
-    // Bochs needs a front end, of which this is the smallest; none is used.
+    // Bochs needs a front end even if it is not used; this is the smallest one.
     Requirement { purpose: "the kernel on Bochs", package: "bochs-term", there: Program(tools::BOCHS) },
     Requirement { purpose: "the kernel on Bochs", package: "bochsbios", there: File(bochs::BIOS) },
     Requirement { purpose: "the kernel on Bochs", package: "vgabios", there: File(bochs::VGA_BIOS) },

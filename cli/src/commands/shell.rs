@@ -7,9 +7,10 @@ use sim::run::config::Checking;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Boot the kernel with a shell on its serial port, which is this terminal
+/// Boot the kernel with a shell, and connect this terminal to the shell
 ///
-/// `help` says what can be said to it, `halt` ends it. On the hosted machine, all that is to be typed is read first, to its end.
+/// In the shell, `help` lists the commands, and `halt` ends it. With --hosted, the whole standard input is read before
+/// the machine starts.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Run on the hosted machine: a plain process that needs nothing but Rust

@@ -3,7 +3,7 @@
 use crate::host::error::Error;
 use std::process::ExitCode;
 
-/// Print the page about system calls, docs/system-calls.md, as their table says it
+/// Print docs/system-calls.md, made from the table of system calls
 #[derive(clap::Args)]
 pub struct Arguments {}
 

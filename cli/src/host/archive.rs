@@ -75,7 +75,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("new").join("boot.tar");
         let program: (&str, &[u8]) = ("hello", &[7; 1000]);
-        // Any ELF file serves; this one has no functions at an image's addresses.
+        // Any ELF file works; this one has no functions at an image's addresses.
         let image = env::current_exe().expect("this test");
         write(&path, &image, "0 hello 40\n", &[program], false).expect("an archive");
         let bytes = fs::read(&path).expect("the archive");

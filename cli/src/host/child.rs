@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 use wait_timeout::ChildExt;
 
-/// How long a program may take, or print nothing where its output is read. Builds and downloads take minutes on a busy
+/// Time limit of a program, and of a silence if its output is read. Builds and downloads take minutes on a busy
 /// machine.
 pub const LIMIT: Duration = Duration::from_secs(3600);
 
@@ -85,7 +85,7 @@ fn whole(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
 
 /// Kills `child`, which has not answered, and returns the error that says so.
 pub fn late(child: &mut Child, program: &str, limit: Duration) -> Error {
-    // It may have ended just now; in either case nothing is left to do.
+    // The process may just have ended; in either case nothing is left to do.
     let _ = child.kill();
     let _ = child.wait();
     Error::Late { program: program.to_owned(), limit }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Why a command could not do its work.
+/// Errors of the commands.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or directory cannot be read or written (the environment).
@@ -55,15 +55,15 @@ pub enum Error {
         /// The reader's error.
         source: object::Error,
     },
-    /// The number of processes was given for a storm in which none need end (the user).
-    #[error("`--processes` is about processes that end: say `storm life --processes NUMBER`")]
+    /// A number of processes was given for a load whose processes do not end (the user).
+    #[error("`--processes` needs processes that end: use `storm life --processes NUMBER`")]
     OnlyOfLife,
     /// The programs cannot be built.
     #[error(transparent)]
-    Programs(#[from] programs::build::Error),
+    Programs(#[from] programs::build::BuildError),
     /// The programs cannot be run together (their manifests are to blame).
     #[error("these programs cannot run together: {0}")]
-    Plan(#[from] programs::plan::Error),
+    Plan(#[from] programs::plan::PlanError),
     /// The hosted machine refuses a plan, with its own message (our fault: a plan can be run).
     #[error("the hosted machine refuses to run this: {0}")]
     Hosted(String),
@@ -99,7 +99,7 @@ pub enum Error {
     #[error("{0} is not installed; `cargo cairn setup` installs it")]
     NotInstalled(&'static str),
     /// A new program cannot have this name (the caller).
-    #[error("there can be no new program `{name}`: {problem}")]
+    #[error("cannot create the program `{name}`: {problem}")]
     Name {
         /// The name.
         name: String,

@@ -1,9 +1,9 @@
 //! Builds images of the kernel.
 //!
 //! An image is an ordinary binary for the host's target, with code-generation flags of its own. The flags are passed in
-//! `CARGO_ENCODED_RUSTFLAGS` together with an explicit `--target`, so build scripts and procedural macros, which run on
-//! the host, do not get them. The output has a target directory of its own, so plain builds and image builds do not
-//! undo each other.
+//! `CARGO_ENCODED_RUSTFLAGS` together with an explicit `--target`. So build scripts and procedural macros, which run on
+//! the host, do not get them. The output has a target directory of its own, so that builds for the host and builds of
+//! images do not overwrite each other.
 
 use crate::host::child;
 use crate::host::error::Error;
@@ -28,7 +28,7 @@ const FLAGS: &[&str] = &[
     // Linked at a fixed address in the top 2 GiB.
     "-Crelocation-model=static",
     "-Ccode-model=kernel",
-    // An interrupt may write below the stack pointer.
+    // An interrupt may write below the stack pointer, so a red zone cannot be used.
     "-Cno-redzone=yes",
     // The back traces of reports follow frame pointers.
     "-Cforce-frame-pointers=yes",
@@ -55,7 +55,8 @@ impl Kind {
         [FLAGS, more].concat().join("\x1f")
     }
 
-    /// The target directory of images of this kind. Two kinds in one directory would undo each other.
+    /// The target directory of images of this kind. Two kinds in one directory would overwrite each
+    /// other.
     fn directory(self) -> PathBuf {
         workspace::target().join(match self {
             Kind::Fast => "kernel",
@@ -108,12 +109,12 @@ pub fn size(name: &str, kind: Kind) -> Result<u64, Error> {
     Ok(elf.segments().map(|segment| segment.size()).sum())
 }
 
-/// Runs a command. Its standard error is shown only once it has taken long or failed.
+/// Runs a command. Its standard error is shown only if it has taken long or failed.
 fn patiently(mut command: Command, program: &str, doing: &str) -> Result<(), Error> {
     let begin = Instant::now();
     let (stderr, writer) = io::pipe().map_err(Error::start(program))?;
     let mut child = command.stderr(writer).spawn().map_err(Error::start(program))?;
-    // The command holds the other end of the pipe.
+    // The command holds the other end of the pipe, so it is dropped here.
     drop(command);
     let lines = child::lines(stderr);
     let mut last = begin;

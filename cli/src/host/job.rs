@@ -55,7 +55,7 @@ pub struct Boot<'a> {
     pub image: &'a str,
     /// The checks in the image.
     pub kind: Kind,
-    /// Time after which the run is given up.
+    /// Time limit of the run.
     pub timeout: Option<Duration>,
     /// Boot options, as the kernel reads them.
     pub options: &'a str,
@@ -111,11 +111,15 @@ impl fmt::Display for Failure {
             Failure::Hosted(end, details) => {
                 match end {
                     End::PowerOff => formatter.write_str("power-off")?,
-                    End::TimeOut => formatter.write_str("time-out; the CPUs were here:")?,
+                    End::TimeOut => formatter.write_str("time-out; the positions of the CPUs:")?,
                     End::Deadlock => formatter.write_str("every CPU waits for a lock:")?,
-                    End::Stuck { cpu, stuck } => write!(formatter, "CPU {cpu}: a precondition was broken: {stuck:?}")?,
+                    End::Stuck { cpu, stuck } => write!(
+                        formatter,
+                        "CPU {cpu}: a precondition did not hold: \
+                     {stuck:?}"
+                    )?,
                     End::Violated => formatter.write_str("the invariant does not hold:")?,
-                    End::Diverged => formatter.write_str("the machine is not what its log says:")?,
+                    End::Diverged => formatter.write_str("the machine differs from its log:")?,
                     End::Panicked { cpu, message } => write!(formatter, "panic on CPU {cpu}: {message}")?,
                 }
                 details.iter().try_for_each(|detail| write!(formatter, "\n  {detail}"))
@@ -141,7 +145,7 @@ impl Job {
         Ok(Job { archive, plan, cpus, typing: Typing::Nobody })
     }
 
-    /// A machine with a shell on its console. Nothing that it does is judged.
+    /// A machine with a shell on its console. What the shell and its programs do is not judged.
     pub fn shell(cpus: u32, typing: Typing) -> Result<Job, Error> {
         Ok(Job { typing, ..Job::of_list(programs::SHELL_BOOT_LIST.to_owned(), cpus)? })
     }
@@ -238,7 +242,7 @@ impl Job {
         let lines = ran.console.lines().take_while(|line| !is_last_report(line));
         let mut problems: Vec<_> = lines.filter_map(|line| check.line(line).err()).map(|p| p.to_string()).collect();
         match &ran.failure {
-            // If the machine has ended too early, the missing lines are not reported.
+            // If the machine has ended too early, missing lines are not reported.
             Some(failure) => problems.insert(0, ran.explain(failure)),
             None => problems.extend(check.missing().iter().map(ToString::to_string)),
         }
@@ -255,8 +259,8 @@ fn is_last_report(line: &str) -> bool {
 }
 
 impl Ran {
-    /// The lines of the programs and of their ends, in an order that does not depend on the schedule of the CPUs. All
-    /// machines must agree on them.
+    /// The lines of the programs and of their ends, sorted, so that they do not depend on the schedule of the CPUs.
+    /// All machines must agree on them.
     pub fn lines(&self) -> Vec<&str> {
         let ours = |line: &&str| !line.starts_with("cairn: ") || abi::report::Ended::parse(line).is_some();
         let mut lines: Vec<_> = self.console.lines().filter(ours).collect();
@@ -264,7 +268,7 @@ impl Ran {
         lines
     }
 
-    /// A failure, with the kernel's own report of it.
+    /// A failure with the kernel's own report, of which one line is about each CPU.
     pub fn explain(&self, failure: &Failure) -> String {
         let report = self.console.lines().skip_while(|line| !is_last_report(line));
         let count = match failure {
@@ -285,7 +289,7 @@ impl Ran {
 pub fn difference(one: &Ran, other: &Ran) -> Option<String> {
     let (one, other) = (one.lines(), other.lines());
     let at = (0..one.len().max(other.len())).find(|&at| one.get(at) != other.get(at))?;
-    // Both are sorted, so the other run lacks the lesser line.
+    // Both lists are sorted, so the other run lacks the lesser line.
     match (one.get(at), other.get(at)) {
         (Some(line), Some(theirs)) if line < theirs => Some(format!("only the first run shows `{line}`")),
         (Some(line), None) => Some(format!("only the first run shows `{line}`")),

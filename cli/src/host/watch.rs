@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 pub struct Watch {
     /// Time between two checkpoints.
     pub every: Duration,
-    /// When the machine is told to end, after a last checkpoint.
+    /// When to end the machine, after a last checkpoint.
     pub until: Option<Until>,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for Watched {
             "{checkpoints} checkpoint{plural}, {} violations, {entries} kernel entries, {calls} of them system calls; ",
             violations.len()
         )?;
-        write!(formatter, "{pages}\nnot looked at, since the ghosts that were made up make them true: ")?;
+        write!(formatter, "{pages}\nnot checked, because the reconstructed ghost state makes them true:  ")?;
         let made: Vec<&str> = MADE_TRUE.iter().map(|(number, _)| *number).collect();
         formatter.write_str(&made.join(", "))
     }
@@ -74,7 +74,7 @@ pub struct Watcher {
 const POLL: Duration = Duration::from_millis(20);
 
 impl Watcher {
-    /// Makes a line, and a thread that watches the machine that connects to it.
+    /// Creates a line, and a thread that watches the machine that connects to it.
     ///
     /// # Errors
     /// When no socket can be made.
@@ -117,14 +117,14 @@ impl Drop for Watcher {
     }
 }
 
-fn failed(error: &live::Error) -> Watched {
+fn failed(error: &live::DumpError) -> Watched {
     Watched { violations: vec![error.to_string()], ..Watched::default() }
 }
 
 /// A line on which each read waits a little first, because an emulator sends byte by byte.
 struct Patient<'a>(&'a UnixStream);
 
-/// How long each read waits.
+/// Time that each read waits before it returns.
 const GATHERING: Duration = Duration::from_millis(2);
 
 impl Read for Patient<'_> {
@@ -136,7 +136,7 @@ impl Read for Patient<'_> {
 
 /// Asks for checkpoints and evaluates them, until the line is closed.
 fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
-    // A request before the machine is ready may be lost.
+    // A request that is sent before the machine is ready may be lost.
     let mut ready = [0];
     if (&line).read_exact(&mut ready).is_err() || ready != [READY] {
         return Watched::default();
@@ -166,7 +166,8 @@ fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
         }
         pending.store(false, Ordering::Release);
         if !watched.violations.is_empty() {
-            // The state that violates the invariant is of interest, not what follows from it.
+            // Only the first state that violates the invariant is reported; later violations may
+            // follow from it.
             let _ = (&line).write_all(&[LAST_CHECKPOINT]);
             break;
         }

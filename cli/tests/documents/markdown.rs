@@ -64,7 +64,7 @@ impl Document {
                 Event::Html(html) | Event::InlineHtml(html) => {
                     self.anchors.extend(attributes(&html, "id"));
                     self.links.extend(attributes(&html, "href").chain(attributes(&html, "src")));
-                    // The number directly behind an anchor is the one that the anchor is for.
+                    // The number directly after an anchor is the one that the anchor is for.
                     names_itself = html.ends_with("</a>");
                 }
                 Event::Text(text) => {

@@ -1,10 +1,9 @@
-//! Measures interrupt latency: how long an interrupt waits that comes just when the kernel begins to keep interrupts
-//! out.
+//! Measures interrupt latency: how long an interrupt waits if it comes just when the kernel masks interrupts.
 //!
 //! The image raises such an interrupt for its own CPU whenever a program has entered the kernel, and whenever the
-//! kernel has let interrupts in and keeps them out again. The interrupt comes in ring 3, or when the kernel next lets
-//! interrupts in. A program may ask for the longest wait since it asked last ([`abi::latency`]), and may read the
-//! time-stamp counter. The machine has one CPU.
+//! kernel has admitted interrupts and masks them again. The interrupt arrives in ring 3, or when the kernel next
+//! admits interrupts. A program may ask for the longest wait since its previous request ([`abi::latency`]), and may
+//! read the time-stamp counter. The machine has one CPU.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]
@@ -29,8 +28,8 @@ const PROBE: u8 = 0xEF;
 static RAISED: AtomicU64 = AtomicU64::new(0);
 /// Whether the interrupt has been raised and has not come yet.
 static IS_PENDING: AtomicBool = AtomicBool::new(false);
-/// The entry during which it was raised: its kind, its number within the kind, and how often interrupts were let in
-/// before.
+/// The entry during which the interrupt was raised: its kind, its number within the kind, and how often interrupts
+/// were admitted before.
 static ENTRY: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 /// The longest wait, and the entry in which it happened.
 static LONGEST_WAIT: AtomicU64 = AtomicU64::new(0);
@@ -41,7 +40,7 @@ fn start(cpu: &mut Cpu) -> ! {
     (IMAGE.start)(cpu)
 }
 
-/// Called when the kernel begins to keep interrupts out.
+/// Called when the kernel masks interrupts.
 fn begin() {
     let apic = LocalApic::here();
     IS_PENDING.store(true, Relaxed);
@@ -69,11 +68,11 @@ fn entered(kind: u32, which: u32) {
     begin();
 }
 
-/// Called when the kernel has let interrupts in.
+/// Called when the kernel has admitted interrupts.
 fn let_in() {
     // A CPU that starts has raised no interrupt.
     if IS_PENDING.load(Relaxed) {
-        // The interrupt came before this, and the kernel has counted it as spurious.
+        // The interrupt came before this call, and the kernel has counted it as spurious.
         end();
     }
     ENTRY[2].fetch_add(1, Relaxed);

@@ -1,6 +1,6 @@
-//! Measures the primitive `palloc` by itself, as no program could: with one page taken, and with all but one taken.
+//! Measures the primitive `palloc` alone, as no program could: with one page taken, and with all but one taken.
 //!
-//! One CPU takes all pages, through all roots' containers. It never runs a program.
+//! One CPU takes all pages, through all roots' containers. The CPU never runs a program.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]
@@ -24,7 +24,7 @@ fn prepare(boot: &mut Boot) {
     set_platform(boot).expect("kernel memory suffices");
 }
 
-/// Number of pages that are measured at either end.
+/// Number of pages that are measured at the beginning and at the end.
 const SAMPLES: usize = 200;
 
 fn start(_: &mut Hardware) -> ! {
@@ -34,7 +34,7 @@ fn start(_: &mut Hardware) -> ! {
 
     let overhead = measured(|| 0).0;
     say!("bench: overhead {overhead} 1");
-    // The search for the first page passes over all frames of the kernel; later searches start behind them.
+    // The search for the first page passes over all frames of the kernel; later searches start after them.
     let first_page = take(&mut cpu, 1).1;
     assert!(first_page > 0, "a page is free");
     let mut first = [0; SAMPLES];

@@ -1,6 +1,6 @@
 //! Tests compatibility mode, which no program can reach otherwise: the image puts a segment of 32-bit code where the
-//! kernel has a null descriptor. Every attempt of the program to enter the kernel then ends the program, not the
-//! machine.
+//! kernel has a null descriptor. Each attempt of the 32-bit program to enter the kernel must end the program, not
+//! the machine.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]
@@ -77,7 +77,7 @@ fn next_case(cpu: &mut Cpu) -> ! {
         setup.append(bytes);
         setup.thread
     };
-    // SAFETY: the context is the only one of this CPU, and `user_spaces` made the map.
+    // SAFETY: this CPU has no other context, and `user_spaces` made the map.
     unsafe {
         (*thread.context).set(Slot::Ebx, user::APPENDED);
         enter(cpu, thread, Way::Iret)
@@ -88,12 +88,12 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     let (name, bytes, expected) = CASES[CASE.fetch_add(1, Ordering::Relaxed)];
     let context = cpu.context().expect("a program was in ring 3");
     let error = |entry| match entry {
-        // QEMU 7.2 counts halves of gates.
+        // For a gate, QEMU 7.2 puts twice its number into the error code.
         Entry::Exception { vector, error } => (vector, error & 7),
         _ => (0, 0),
     };
     let rip = context.get(Slot::Eip) - user::APPENDED;
-    // `syscall` leaves RIP behind the instruction; the others are faults.
+    // After `syscall` RIP points after the instruction; the others are faults, so RIP points at it.
     let right = if bytes == [0x0F, 0x05] { rip == 2 } else { rip < 2 };
     if error(why) != error(expected) || !right {
         say!("{name}: got {why:x?}, expected {expected:x?}, at {rip:#x}");

@@ -1,4 +1,4 @@
-//! A program's fault whose handler has no stack: GS is still the program's, and the report finds the CPU all the same.
+//! A program's fault whose handler has no stack: GS is still the program's, and the report must still find the CPU.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]

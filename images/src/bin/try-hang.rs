@@ -28,7 +28,7 @@ fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() != 0 {
         spin()
     }
-    // A test that reads the next line may take the other CPUs to hang already.
+    // When the test reads the next line, it may assume that the other CPUs hang already.
     while SPINNING.load(Ordering::Acquire) + 1 < arrived() {
         core::hint::spin_loop();
     }

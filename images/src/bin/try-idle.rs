@@ -94,7 +94,8 @@ fn pass(cpu: &mut Cpu<'static, Metal>) -> Result<bool, Stuck> {
     Ok(false)
 }
 
-/// The context with which a thread continues. It is not used: the number of the current thread says it all.
+/// The context with which a thread continues. The context is not used, because the number of the current
+/// thread is enough.
 fn context(cpu: &Cpu<'static, Metal>) -> Context<Metal> {
     Context { esp: (cpu.own.cur + 1) * PAGE_SIZE - 4, ra: START_USER }
 }

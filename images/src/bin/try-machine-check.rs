@@ -1,5 +1,5 @@
-//! A machine check at the first instruction of an entry into the kernel, while another CPU halts. GS is the program's
-//! and there is no usable stack, but machine checks have a stack of their own.
+//! A machine check at the first instruction of an entry into the kernel, while another CPU halts. GS is the
+//! program's, and there is no usable stack; but machine checks have a stack of their own.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]
@@ -17,7 +17,7 @@ kernel::image!(Image {
 
 fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() == 0 {
-        // SAFETY: the gate's stub leaves for a report, which never comes back.
+        // SAFETY: the gate's stub goes on to a report, which never returns.
         unsafe { asm!("swapgs", "xor esp, esp", "int 18", options(noreturn)) }
     }
     loop {

@@ -15,7 +15,8 @@ use kernel::machine::hooks::IMAGE;
 use layer::core::constants::ADR_LOW;
 use layer::core::fields::{Directories, PageTables, Pde};
 
-/// The number of the entry before which it happens, and an index that nothing else uses: the end of the image's region.
+/// The number of the entry before which the page is mapped again, and an unused index of a page: the last one of the
+/// image's region.
 const ENTRY: u32 = 30;
 const PLACE: u32 = 511;
 

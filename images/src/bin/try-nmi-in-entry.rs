@@ -14,6 +14,6 @@ fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() != 1 {
         registers::halt()
     }
-    // SAFETY: the gate's stub leaves for a report, which never comes back.
+    // SAFETY: the gate's stub goes on to a report, which never returns.
     unsafe { asm!("swapgs", "mov rsp, 0x40002000", "int 2", options(noreturn)) }
 }

@@ -1,5 +1,5 @@
-//! On every CPU one thread loops for ever and another calls the kernel; the timer gives both their turn. At each call
-//! the timer's interrupt comes while the kernel runs: it does not end the slice of the thread that runs next.
+//! On every CPU one thread loops for ever and another calls the kernel; the timer gives both of them turns. At each
+//! call, the timer's interrupt comes while the kernel runs. It must not end the slice of the thread that runs next.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]
@@ -86,7 +86,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
         unsafe { go_on(cpu) }
     }
     if before == 1 {
-        // The thread was about to make its call.
+        // The thread was just before its call.
         run(cpu, 0)
     }
     let count = cpu.context().map_or(0, |context| context.get(Slot::Eax));

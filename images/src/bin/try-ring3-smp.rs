@@ -87,7 +87,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
         }
         registers::halt()
     }
-    // A new thread may be entered either way; so may one that has made a system call.
+    // A new thread may be entered through either exit path; so may one that has made a system call.
     let way = if calls % 3 == 0 { Way::Iret } else { Way::Sysret };
     // SAFETY: as in `start`.
     unsafe { enter(cpu, next, way) }

@@ -72,7 +72,7 @@ fn next_case(cpu: &mut Cpu) -> ! {
         state.setup.load(case.code);
         state.setup.thread
     };
-    // SAFETY: the context is the only one of this CPU, and `user_spaces` made the map.
+    // SAFETY: this CPU has no other context, and `user_spaces` made the map.
     unsafe { enter(cpu, thread, Way::Iret) }
 }
 
@@ -104,8 +104,8 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     unsafe { enter(cpu, thread, way) }
 }
 
-/// Whether an entry is the expected one. If the error code names a gate (bit 1), QEMU's code is right, too: the manuals
-/// and processors count gates, QEMU 7.2 counts halves of gates.
+/// Whether an entry is the expected one. If the error code names a gate (bit 1), two codes are accepted: the manuals'
+/// and processors', which count gates, and QEMU 7.2's, which counts halves of gates.
 fn is_expected(why: Entry, expected: Entry) -> bool {
     const GATE: u64 = 2;
     match (why, expected) {
@@ -141,7 +141,7 @@ fn disturb() {
 fn kernel_flags_are_clean() -> bool {
     const FORBIDDEN: u64 = 1 << 8 | 1 << 9 | 1 << 10 | 1 << 14 | 1 << 18;
     let flags: u64;
-    // SAFETY: it only reads the flags.
+    // SAFETY: the code only reads the flags.
     unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(nomem, preserves_flags)) };
     flags & FORBIDDEN == 0
 }

@@ -1,4 +1,4 @@
-//! Every CPU runs, on a stack of its own, and knows its number.
+//! Every CPU runs on a stack of its own, and knows its number.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]

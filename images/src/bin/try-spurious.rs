@@ -1,4 +1,4 @@
-//! Spurious interrupts are counted and have no other effect, including the one of the APIC's own spurious vector. An
+//! Spurious interrupts are counted and have no other effect; this includes the APIC's own spurious vector. An
 //! interrupt that comes while the CPU works waits until the CPU halts.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]

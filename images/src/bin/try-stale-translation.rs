@@ -1,9 +1,9 @@
-//! A program touches a page, so the processor caches its translation. The layer unmaps the page and hands its frame out
-//! again, while the program's page map stays loaded. Then the program touches the same address: it must fault, or reach
-//! the page that is mapped there now. The same is tried for code, for a page table, and for the next process of the
-//! same number, whose page map has the same root.
+//! A program touches a page, so the processor caches its translation. The layer unmaps the page and gives its frame to
+//! another owner, while the program's page map stays loaded. Then the program touches the same address: it must fault,
+//! or reach the page that is mapped there now. The same is tested for code, for a page table, and for the next process
+//! with the same number, whose page map has the same root.
 //!
-//! An emulator that caches no page tables passes the tries about page tables, whatever the kernel does.
+//! An emulator that caches no page tables passes the page-table tests, whatever the kernel does.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]
@@ -48,7 +48,8 @@ const OTHER: u32 = ADR_LOW + 0x18_1000;
 const CODE: u32 = ADR_LOW + 0x18_2000;
 const ALONE: u32 = ADR_LOW + 0x4018_3000;
 
-/// Thread number of the process, which is the first child of CPU 0's main thread, and of that main thread.
+/// Thread numbers of the process, which is the first child of CPU 0's main thread, and of that main
+/// thread.
 const CHILD: u32 = 9;
 const MAIN: u32 = 1;
 /// Pages of the process.
@@ -76,13 +77,13 @@ use Outcome::{Fault, Got};
 /// One try.
 struct Try {
     name: &'static str,
-    /// The layer's work before it.
+    /// What the layer does before the entry.
     change: fn(&mut Layer) -> Result<(), Stuck>,
     act: Act,
     outcome: Outcome,
 }
 
-/// The contents of the page whose frame was handed out again.
+/// The contents of the page whose frame has a new owner.
 const SECRET: u64 = 0x5EC2E7;
 
 const TRIES: &[Try] = &[
@@ -212,7 +213,7 @@ const FORBIDDEN_STORE: u64 = 0b00111;
 
 /// The frame of the page table of [`ALONE`].
 static TABLE: AtomicU32 = AtomicU32::new(0);
-/// Index of the current try.
+/// Index of the current test.
 static TRY: AtomicUsize = AtomicUsize::new(0);
 static LAYER: Lock<Option<Layer>> = Lock::new(None);
 
@@ -232,7 +233,7 @@ unsafe extern "C" fn program() {
     )
 }
 
-/// At least as many bytes as the program has.
+/// An upper bound on the bytes of the program.
 const PROGRAM_BYTES: usize = 64;
 
 /// The bytes of a word.
@@ -331,7 +332,7 @@ fn with_layer<R>(work: impl FnOnce(&mut Layer) -> R) -> R {
     work(LAYER.lock().as_mut().expect("`prepare` has made it"))
 }
 
-/// Makes the current try.
+/// Runs the current test.
 fn next_try(cpu: &mut Hardware) -> ! {
     let number = TRY.load(Ordering::Relaxed);
     let Some(next) = TRIES.get(number) else {

@@ -39,7 +39,8 @@ with_selector! {
     popped_segment: "push {selector}", "pop fs";
     far_pointer: "sub rsp, 16", "mov qword ptr [rsp], 0", "mov word ptr [rsp + 4], {selector}", "lgs eax, [rsp]";
     stack_pointer: "sub rsp, 16", "mov rax, rsp", "mov [rsp], eax", "mov word ptr [rsp + 4], {selector}", "lss esp, [rax]";
-    /// Whether `lar`, `lsl`, `verr` and `verw` accept the selector: ZF of each is a bit of RBX.
+    /// Whether `lar`, `lsl`, `verr` and `verw` accept the selector: ZF after each instruction is a
+    /// bit of RBX.
     ask: "mov eax, {selector}", "lar ecx, eax", "setz bl", "lsl ecx, eax", "setz bh", "verr ax", "setz dl", "verw ax",
         "setz dh", "and ebx, 0x101", "and edx, 0x101", "shl edx, 16", "or ebx, edx", ".byte 0xcd, 3";
 }
@@ -216,7 +217,7 @@ const fn passes(name: &'static str, code: unsafe extern "C" fn()) -> Case {
     Case { check: is_in_code_segment, ..one(name, code, &[UNDEFINED]) }
 }
 
-/// A case of [`ask`]: `known` has the bytes of `lar`, `lsl`, `verr` and `verw`.
+/// A case with the code [`ask`]: `known` has the bytes of `lar`, `lsl`, `verr` and `verw`.
 macro_rules! asks {
     ($($selector:literal => $known:literal,)*) => {
         &[$(Case {

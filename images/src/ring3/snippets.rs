@@ -1,4 +1,5 @@
-//! The programs of the image `try-ring3`, in assembly, and what each must lead to.
+//! The programs of the image `try-ring3`, in assembly, and the entries into the kernel that each
+//! must cause.
 
 use crate::user::{ABSENT, CODE, DATA, KERNEL_ONLY};
 use core::arch::naked_asm;
@@ -35,7 +36,7 @@ const fn page_fault(address: u64, error: u64) -> Entry {
     Entry::PageFault { address, error }
 }
 
-/// A case that ends with its first entry, whatever the registers hold.
+/// A case that ends with its first entry, whatever the registers contain.
 pub const fn one(name: &'static str, code: unsafe extern "C" fn(), entries: &'static [Entry]) -> Case {
     Case { name, code, entries, check: |_, _| true, change: |_, _| {} }
 }

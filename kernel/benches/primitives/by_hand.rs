@@ -98,7 +98,7 @@ impl Kernel {
         kernel
     }
 
-    /// Frees `pages` pages from frame `cursor` on, which are all that thread 1 uses.
+    /// Frees `pages` pages from frame `cursor` on; thread 1 uses no others.
     pub fn free_from(&mut self, cursor: u32, pages: u32) {
         let mut table = self.table.lock();
         table.cursor = cursor;

@@ -1,4 +1,4 @@
-//! The processor time of this thread: other processes on a busy machine do not count.
+//! The processor time of this thread, so that other processes on a busy machine do not count.
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub struct CpuTime;
 /// The processor time that this thread has used.
 pub fn now() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock writes to the place that it is given.
+    // SAFETY: the clock writes only to the place that it is given.
     let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     assert_eq!(failed, 0, "threads have this clock");
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

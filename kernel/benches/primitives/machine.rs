@@ -1,6 +1,6 @@
 //! A machine in a process, with the kernel's storage and locks: it shows the cost of the kernel's primitives without
 //! the hardware.
-use domain::{Count, Data, Domain, Erased, Field, Storage, X64};
+use domain::{Count, Data, Domain, Erased, Field, Storage};
 use kernel::mm::direct_map::DirectMap;
 use kernel::mm::layout::PAGE_SIZE;
 use kernel::mm::user_space::Spaces;
@@ -13,6 +13,7 @@ use kernel::storage::{Allocation, Array, Entries, FreeFrames, NoLog, Of, zero};
 use kernel::sync::lock::Lock;
 use layer::core::constants::*;
 use layer::core::fields::{self, *};
+use layer::core::geometry::{Paged, X64};
 use layer::core::machine::{self, Machine, Object};
 use layer::core::state::{Boot, Cpu, IoApic, Own, Shared};
 use layer::objects::boot::sched_init;
@@ -23,7 +24,7 @@ use layer::objects::queue::{Queue, Threads};
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
-/// Number of frames that the layer manages; only those of [`BACKED`] are memory.
+/// Number of frames that the layer manages; only the frames of [`BACKED`] are memory.
 pub const NPS: u32 = KERN_LOW + 500_000;
 /// Frames that are memory.
 pub const BACKED: Range<u32> = KERN_LOW..KERN_LOW + 4096;
@@ -33,12 +34,15 @@ pub const BACKED: Range<u32> = KERN_LOW..KERN_LOW + 4096;
 pub struct Bench;
 
 impl Domain for Bench {
-    type Geometry = X64;
     type Word = u32;
     type Wide = u64;
     type Nat = Count;
     type Flag = bool;
     type Place = Memory;
+}
+
+impl Paged for Bench {
+    type Geometry = X64;
 }
 
 /// The memory of a machine: users' frames, followed by the threads' page directories.
@@ -119,8 +123,10 @@ impl Machine for Bench {
 }
 
 kernel::arrays!(Bench, array);
-kernel::arrays!(Bench, array, IoApicLines => Line);
+kernel::arrays!(Bench, array, IoApicLines => Line, VmcsFields => Slot);
 kernel::erased_fields!(Bench);
+// It runs no guest: nothing calls the primitive that writes these, and no primitive reads them.
+kernel::erased_fields!(Bench, EptEntries);
 
 /// An array for a field.
 #[allow(clippy::extra_unused_type_parameters, reason = "the field says what its values are")]

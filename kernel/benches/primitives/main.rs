@@ -27,7 +27,7 @@ const MAIN: u32 = 1;
 trait Side {
     /// Its name in the results.
     const NAME: &'static str;
-    /// Frees `pages` pages of the main thread from frame `cursor` on, which are all that it uses.
+    /// Frees `pages` pages of the main thread from frame `cursor` on; it uses no others.
     fn free_from(&mut self, cursor: u32, pages: u32);
     /// Removes the page table of a directory entry of the main thread.
     fn forget(&mut self, region: u32);
@@ -180,7 +180,7 @@ fn palloc(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// Mapping a page that is filled with zeros. Each 512th needs a page table as well.
+/// Mapping a page that is filled with zeros. Each 512th mapping needs a page table as well.
 fn pt_resv(c: &mut Criterion<CpuTime>) {
     const BATCH: u32 = 1024;
     const REGIONS: std::ops::Range<u32> = ADR_LOW >> 21..(ADR_LOW >> 21) + BATCH / 512;
@@ -207,12 +207,12 @@ fn thread_yield(c: &mut Criterion<CpuTime>) {
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S, ready: usize) -> Vec<u32> {
         group.bench_function(BenchmarkId::new(S::NAME, ready), |b| {
             b.iter(|| {
-                // Reads both words, as the code that resumes a thread does.
+                // Reads both words, as the code does that resumes a thread.
                 let Context { esp, ra } = side.thread_yield(black_box(CONTEXT));
                 (black_box(esp), black_box(ra))
             });
         });
-        // The stack pointer tells which thread resumes.
+        // The stack pointer shows which thread resumes.
         for k in 0..=ready as u32 {
             side.thread_yield(Context { esp: k, ra: 1 });
         }

@@ -11,19 +11,19 @@ pub(super) const LEAST_USER_BYTES: u64 = (MAX_CPUS as u64) << 20;
 
 /// Why the kernel cannot run on this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error {
+pub enum BootError {
     /// The processor lacks a feature.
     #[error("its processor has no {0}")]
     Processor(Missing),
     /// The boot loader's start info is not usable.
     #[error(transparent)]
-    StartInfo(start_info::Error),
+    StartInfo(start_info::StartInfoError),
     /// A word of the command line is not a boot option.
     #[error(transparent)]
     Option(options::Unknown<'static>),
     /// Kernel memory is too small or too fragmented.
     #[error(transparent)]
-    Memory(#[from] frames::Error),
+    Memory(#[from] frames::FramesError),
     /// Memory for programs is too small; it has this many bytes.
     #[error(
         "{} KiB of memory from 1 GiB on, where programs live: at least {} KiB are needed",
@@ -39,7 +39,7 @@ pub enum Error {
     Archive(archive::Unusable<'static>),
     /// The firmware's tables do not describe the CPUs or the interrupt controllers.
     #[error(transparent)]
-    Controllers(acpi::Error),
+    Controllers(acpi::AcpiError),
     /// The kernel cannot drive the local APIC in the state in which the firmware left it.
     #[error(transparent)]
     Apic(apic::Unusable),
@@ -51,5 +51,5 @@ pub enum Error {
     NoClock,
     /// Time slices cannot be measured.
     #[error(transparent)]
-    Timer(timer::Error),
+    Timer(timer::TimerError),
 }

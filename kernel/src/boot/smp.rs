@@ -1,6 +1,6 @@
 //! Starts the other CPUs, one after the other, by INIT and start-up messages.
 
-use super::error::Error;
+use super::error::BootError;
 use crate::cpu::block::Cpu;
 use crate::cpu::registers;
 use crate::cpu::running;
@@ -22,8 +22,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use x86_64::registers::model_specific::Efer;
 
-/// Physical address of an application CPU's first code. It is below 1 MiB, which start-up messages can reach, and
-/// nothing else uses this page once the machine has booted.
+/// Physical address of an application CPU's first code. It is below 1 MiB, so start-up messages can name it.
+/// Nothing else uses this page once the machine has booted.
 pub const START_PAGE: u64 = 0x8000;
 
 /// The values that an application CPU's first code loads.
@@ -45,7 +45,8 @@ pub const AP_STACK: usize = offset_of!(ApStart, stack);
 /// See [`AP_EFER`].
 pub const AP_CPU: usize = offset_of!(ApStart, cpu);
 
-/// The cell through which CPU 0 passes data to the one CPU that is starting.
+/// The mailbox through which CPU 0 passes data to the CPU that is starting; there is only one at a
+/// time.
 #[repr(transparent)]
 pub struct Mailbox(UnsafeCell<ApStart>);
 
@@ -65,7 +66,7 @@ static GATES: AtomicPtr<Gates> = AtomicPtr::new(ptr::null_mut());
 
 /// Microseconds between INIT and the start-up message, enough for every processor of this century.
 const INIT_DELAY: u32 = 200;
-/// How long a CPU may take to arrive: [`STEPS`] steps of [`STEP`] microseconds, which is 2 seconds.
+/// Time limit for a CPU to arrive: [`STEPS`] steps of [`STEP`] microseconds, which is 2 seconds.
 const STEP: u32 = 10_000;
 const STEPS: u32 = 200;
 
@@ -86,24 +87,24 @@ pub struct NewCpu {
 ///
 /// # Safety
 /// The CPU's stacks are mapped, and nothing uses them.
-pub(crate) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root: u64) -> Result<NewCpu, Error> {
+pub(crate) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root: u64) -> Result<NewCpu, BootError> {
     running::set_apic(number, apic);
     let cpu = keep(frames, Cpu::new(number, apic, root))?;
     let block = cpu.fix();
-    // SAFETY: the caller vouches for the stacks.
+    // SAFETY: the caller ensures this for the stacks.
     let tables = unsafe { tables::build(frames, number, block) }?;
     Ok(NewCpu { cpu, tables, attempt: 0 })
 }
 
-/// Makes the CPU that runs this use its tables and its block.
+/// Makes the CPU that runs this function use its tables and its block.
 ///
 /// # Safety
 /// The block was made for this CPU.
 pub(crate) unsafe fn settle(new: NewCpu) -> &'static mut Cpu {
     let NewCpu { cpu, tables, .. } = new;
-    // SAFETY: `set_gates` came before any CPU settles, and the gates live for ever.
+    // SAFETY: `set_gates` is called before any CPU settles, and the gates are never freed.
     let gates = unsafe { &*GATES.load(Ordering::Acquire) };
-    // SAFETY: the tables are this CPU's; the block lives for ever; the stub and the GDT fit each other.
+    // SAFETY: the tables are this CPU's; the block is never freed; the stub and the GDT fit each other.
     unsafe {
         tables::load(tables, gates);
         registers::set_gs(ptr::from_mut(cpu).addr() as u64);
@@ -128,8 +129,8 @@ enum NotStarted {
 
 /// Starts every CPU of the list but this one. Afterwards the list has only the CPUs that run: the machine continues
 /// without the others, and reports them.
-pub(crate) fn start_others(boot: &mut Boot) -> Result<(), Error> {
-    let apic = LocalApic::enable().map_err(Error::Apic)?;
+pub(crate) fn start_others(boot: &mut Boot) -> Result<(), BootError> {
+    let apic = LocalApic::enable().map_err(BootError::Apic)?;
     copy_start_code();
     let wanted = boot.cpus;
     let mut list = CpuList::of(apic.id());
@@ -137,8 +138,8 @@ pub(crate) fn start_others(boot: &mut Boot) -> Result<(), Error> {
     let others = wanted.ids().iter().copied().filter(|&id| id != apic.id());
     for (attempt, id) in (1..).zip(others) {
         let number = list.ids().len();
-        // SAFETY: the stacks of all CPUs in the list are mapped, and CPU `number` does not run: an earlier CPU that
-        // failed to start with this number was stopped.
+        // SAFETY: the stacks of all CPUs in the list are mapped. CPU `number` does not run: if an earlier CPU
+        // failed to start with this number, it was stopped.
         let new = unsafe { new_cpu(&mut boot.frames, number, id, boot.root) }?;
         let new = keep(&mut boot.frames, NewCpu { attempt, ..new })?;
         match start(apic, boot.clock, id, new, boot.root) {
@@ -146,7 +147,7 @@ pub(crate) fn start_others(boot: &mut Boot) -> Result<(), Error> {
                 list.add(id);
                 running::set_arrived(list.ids().len());
             }
-            Err(reason) => crate::say!("cairn: the CPU with APIC number {id} is left alone: {reason}"),
+            Err(reason) => crate::say!("cairn: the CPU with APIC number {id} is not used: {reason}"),
         }
     }
     boot.cpus = list;
@@ -165,8 +166,8 @@ fn copy_start_code() {
     unsafe { direct::<u8>(START_PAGE).copy_from_nonoverlapping(code, length) };
 }
 
-/// Starts the CPU with APIC number `id`. A CPU that fails to start is made to wait for a start-up message, which never
-/// comes.
+/// Starts the CPU with APIC number `id`. If a CPU fails to start, it is made to wait for a start-up message, which
+/// never comes.
 fn start(apic: LocalApic, clock: Clock, id: u32, new: &'static mut NewCpu, root: u64) -> Result<(), NotStarted> {
     let attempt = new.attempt;
     let start = ApStart {
@@ -175,15 +176,15 @@ fn start(apic: LocalApic, clock: Clock, id: u32, new: &'static mut NewCpu, root:
         stack: crate::mm::stacks::Stack::Kernel.range(new.cpu.number()).end,
         cpu: AtomicPtr::new(ptr::from_mut(new)),
     };
-    // SAFETY: no CPU is starting now, so no CPU reads the mailbox: one that comes too late reads `cpu` alone, and finds
-    // null or is stopped.
+    // SAFETY: no CPU is starting now, so no CPU reads the mailbox. A CPU that comes too late reads only `cpu`, and
+    // finds null or is stopped.
     unsafe { AP_START.0.get().write(start) };
     ARRIVAL.expect(attempt);
     let called = call(apic, clock, id);
     if ARRIVAL.give_up(attempt) {
         // SAFETY: `cpu` is atomic.
         unsafe { &(*AP_START.0.get()).cpu }.store(ptr::null_mut(), Ordering::Release);
-        // Whether that message arrives or not, the CPU is left alone.
+        // The CPU is left alone whether or not that message arrives.
         let _ = apic.send_init(id);
         return Err(called.err().unwrap_or(NotStarted::Silent));
     }
@@ -197,7 +198,8 @@ fn call(apic: LocalApic, clock: Clock, id: u32) -> Result<(), NotStarted> {
     for step in 0..STEPS {
         // The manuals ask for the second message, for CPUs that missed the first.
         if step < 2 {
-            // SAFETY: the code at `START_PAGE` is complete and finds everything in the mailbox.
+            // SAFETY: the code at `START_PAGE` is complete, and the mailbox contains all that it
+            // needs.
             unsafe { apic.send_startup(id, START_PAGE) }?;
         }
         clock.wait(STEP, || ARRIVAL.has_arrived())?;
@@ -208,7 +210,7 @@ fn call(apic: LocalApic, clock: Clock, id: u32) -> Result<(), NotStarted> {
     Ok(())
 }
 
-/// `LMA` of EFER, which the processor itself sets.
+/// `LMA` of EFER, which the processor sets by itself.
 const EFER_ACTIVE: u64 = 1 << 10;
 
 /// Lets the other CPUs into the image's `start`.
@@ -227,7 +229,7 @@ pub(crate) extern "C" fn ap_main(new: *mut NewCpu) -> ! {
     unsafe { registers::protect() };
     match LocalApic::enable() {
         Ok(apic) if apic.id() == cpu.apic() => timer::set_up(apic),
-        // CPU 0 finds that this CPU has not arrived, and reports it.
+        // CPU 0 notices that this CPU has not arrived, and reports it.
         _ => registers::halt(),
     }
     if !ARRIVAL.arrive(attempt) {

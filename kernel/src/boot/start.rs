@@ -1,6 +1,6 @@
 //! The way from the boot code to the image's hooks, on CPU 0.
 
-use super::error::{Error, LEAST_USER_BYTES};
+use super::error::{BootError, LEAST_USER_BYTES};
 use super::smp;
 use crate::cpu::block::{Cpu, run_afresh};
 use crate::cpu::registers::{self, Protections};
@@ -9,6 +9,7 @@ use crate::devices::clock::Clock;
 use crate::devices::exit::Reason;
 use crate::devices::power::refuse;
 use crate::devices::{console, power};
+use crate::guest;
 use crate::handover::acpi::{self, Controllers};
 use crate::handover::archive::Archive;
 use crate::handover::options::{self, Options};
@@ -88,48 +89,49 @@ static BOOT: Lock<Option<Boot>> = Lock::new(None);
 ///
 /// # Safety
 /// Called once, by CPU 0, on the boot code's page map.
-unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error> {
+unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, BootError> {
     if let Some(missing) = registers::missing() {
-        return Err(Error::Processor(missing));
+        return Err(BootError::Processor(missing));
     }
     let read = |range: Range<u64>| {
         let length = range.end.checked_sub(range.start)?;
         if range.end > DIRECT_MAP_SIZE {
             return None;
         }
-        // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
+        // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing is written there meanwhile.
         Some(unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
     };
     let info = match magic {
         multiboot2::MAGIC => multiboot2::parse(start_info, read),
         _ => pvh::parse(start_info, read),
     };
-    let info = info.map_err(Error::StartInfo)?;
+    let info = info.map_err(BootError::StartInfo)?;
     let options = Options::parse(info.command_line).map_err(|options::Unknown(word)| {
         // SAFETY: the text is in the boot loader's memory. Nothing is written to that memory before the text is
         // printed.
-        Error::Option(options::Unknown(unsafe { &*core::ptr::from_ref(word) }))
+        BootError::Option(options::Unknown(unsafe { &*core::ptr::from_ref(word) }))
     })?;
     // SAFETY: no other CPU runs, and no lock is held.
     unsafe { lock::choose(options.lock) };
     let users = Frames::of_users(&info.map)?.free_bytes();
     if users < LEAST_USER_BYTES {
-        return Err(Error::UserMemory(users));
+        return Err(BootError::UserMemory(users));
     }
     let Controllers { cpus, io_apic, com1, is_whole } =
-        acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(Error::Controllers)?;
+        acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(BootError::Controllers)?;
     if !is_whole {
-        crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: what comes behind the damage is left out");
+        crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: its entries after the damage are ignored");
     }
-    // The kernel does not write to memory just because a table claims that a device is there.
+    // A table that claims a device at some address is not enough reason for the kernel to write
+    // there.
     if info.map.is_memory(io_apic..io_apic + PAGE_SIZE) {
-        return Err(Error::Controllers(acpi::Error::NoIoApic));
+        return Err(BootError::Controllers(acpi::AcpiError::NoIoApic));
     }
     let mut clocks = acpi::clocks::clocks(info.rsdp, read);
     clocks.hpet = clocks.hpet.filter(|&hpet| !info.map.is_memory(hpet..hpet + PAGE_SIZE));
 
     // Up to here only the image's own memory is written, so nothing that the boot loader handed over is overwritten
-    // before it is read. All of it except the archive has been read now.
+    // before it is read. By now all of it except the archive has been read.
     let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
     let image = KERNEL_MEMORY_START..paging::image_parts().data.end;
     frames.exclude(image.clone())?;
@@ -137,7 +139,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
         None => None,
         Some(range) => {
             let bytes = read(range.clone()).filter(|_| range.start >= image.end || range.end <= image.start);
-            let bytes = bytes.ok_or(Error::StartInfo(start_info::Error::Unreadable))?;
+            let bytes = bytes.ok_or(BootError::StartInfo(start_info::StartInfoError::Unreadable))?;
             frames.exclude(range.clone())?;
             Some(keep_archive(&mut frames, range, bytes)?)
         }
@@ -158,11 +160,11 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     unsafe { x86_64::registers::control::Cr3::write_raw(frame(root), 0) };
 
     apic::mask_legacy_controllers();
-    let apic = apic::LocalApic::enable().map_err(Error::Apic)?;
+    let apic = apic::LocalApic::enable().map_err(BootError::Apic)?;
     // SAFETY: `clocks` has no HPET where there is memory, so the new map has the HPET's registers uncached. Only boot
     // uses the clocks, and no other CPU runs.
-    let clock = unsafe { Clock::find(clocks) }.ok_or(Error::NoClock)?;
-    timer::calibrate(apic, clock).map_err(Error::Timer)?;
+    let clock = unsafe { Clock::find(clocks) }.ok_or(BootError::NoClock)?;
+    timer::calibrate(apic, clock).map_err(BootError::Timer)?;
     timer::set_up(apic);
     smp::set_gates(keep(&mut frames, tables::build_gates())?);
     // SAFETY: CPU 0's stacks are mapped, and nothing uses them yet.
@@ -181,20 +183,20 @@ fn frame(address: u64) -> x86_64::structures::paging::PhysFrame {
 
 /// The archive, whose bytes are at `range`, which `frames` leaves out. Bytes outside kernel memory are copied into it,
 /// because the boot loader may have put the archive among the users' frames.
-fn keep_archive(frames: &mut Frames, range: Range<u64>, bytes: &'static [u8]) -> Result<Archive<'static>, Error> {
+fn keep_archive(frames: &mut Frames, range: Range<u64>, bytes: &'static [u8]) -> Result<Archive<'static>, BootError> {
     let kept = if range.start >= KERNEL_MEMORY_START && range.end <= USER_FRAMES_START {
         bytes
     } else {
         let length = bytes.len();
         let count = (length as u64).div_ceil(PAGE_SIZE);
-        let at = frames.allocate(count, PAGE_SIZE).map_err(|_| Error::LargeArchive(length as u64))?;
+        let at = frames.allocate(count, PAGE_SIZE).map_err(|_| BootError::LargeArchive(length as u64))?;
         // SAFETY: the frames were free, so they do not overlap the source. They are never given back.
         unsafe {
             direct::<u8>(at).copy_from_nonoverlapping(bytes.as_ptr(), length);
             slice::from_raw_parts(direct::<u8>(at), length)
         }
     };
-    Archive::new(kept).map_err(Error::Archive)
+    Archive::new(kept).map_err(BootError::Archive)
 }
 
 /// Runs on CPU 0's own stack: starts the other CPUs, writes the boot report, and runs the image's hooks.
@@ -217,7 +219,7 @@ fn describe(boot: &Boot) {
         crate::say!("cairn: {} more CPUs are left alone", boot.cpus.left_out);
     }
     crate::say!("cairn: time is measured by {}", boot.clock);
-    // `set_up` has already seen that there are few enough ranges.
+    // `set_up` has already checked that there are few enough ranges.
     let users = Frames::of_users(&boot.memory).map_or(0, |frames| frames.free_bytes());
     crate::say!(
         "cairn: {} MiB of memory, {} MiB of it for users, {} MiB for the kernel",
@@ -242,6 +244,10 @@ fn describe(boot: &Boot) {
     crate::say!("cairn: protections: write-protected code{}{}{}{}{}", on[0], on[1], on[2], on[3], on[4]);
     for (name, ..) in parts.into_iter().filter(|(.., on)| !on) {
         crate::say!("cairn: missing: {name}");
+    }
+    match guest::fields::find() {
+        Ok(kind) => crate::say!("cairn: guests by {}", kind.name()),
+        Err(missing) => crate::say!("cairn: missing: guests ({missing})"),
     }
     match &boot.archive {
         None => crate::say!("cairn: no boot archive"),

@@ -1,4 +1,4 @@
-//! The block that a CPU keeps for itself. GS points to it in ring 0.
+//! The block: the data that each CPU keeps for itself. GS points to it in ring 0.
 
 use super::context::UserContext;
 use super::registers;
@@ -87,7 +87,7 @@ impl Cpu {
     /// The context of the thread that was last in ring 3, which the entry stubs have filled. `None` before the first
     /// such thread.
     pub fn context(&mut self) -> Option<&mut UserContext> {
-        // SAFETY: the caller of `user::enter` vouches that the context stays valid and belongs to this CPU. The stubs
+        // SAFETY: the caller of `user::enter` ensures that the context stays valid and belongs to this CPU. The stubs
         // write it only while no kernel code runs.
         unsafe { self.context.as_mut() }
     }
@@ -108,7 +108,8 @@ impl Cpu {
     /// The last call of [`Cpu::set_state`] had the same `T`.
     #[inline(always)]
     pub unsafe fn state<T: 'static>(&mut self) -> &mut T {
-        // SAFETY: the block has the only reference to the data, and is borrowed for as long as the returned one lives.
+        // SAFETY: the block has the only reference to the data, and is borrowed for as long as the returned reference
+        // lives.
         unsafe { &mut *self.state.cast() }
     }
 
@@ -123,7 +124,7 @@ impl Cpu {
     /// The map's upper half is the kernel's.
     pub(crate) unsafe fn set_root(&mut self, root: u64) {
         self.root = root;
-        // SAFETY: all memory that the kernel touches lies in the upper half.
+        // SAFETY: all memory that the kernel accesses lies in the upper half.
         unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) };
     }
 }
@@ -143,13 +144,14 @@ pub fn number() -> usize {
 /// another.
 pub fn run_afresh(cpu: &mut Cpu, next: fn(&mut Cpu) -> !) -> ! {
     extern "C" fn run(cpu: *mut Cpu) -> ! {
-        // SAFETY: the caller's `&mut Cpu` is gone with the stack that held it.
+        // SAFETY: the caller's `&mut Cpu` no longer exists, since the stack that held it was
+        // emptied.
         let cpu = unsafe { &mut *cpu };
         (cpu.next)(cpu)
     }
     cpu.next = next;
-    // SAFETY: nothing on the stack is used again: `run` never returns, and the abandoned stack frames own nothing that
-    // must be dropped.
+    // SAFETY: nothing on the stack is used again: `run` never returns, and nothing in the abandoned stack frames must
+    // be dropped.
     unsafe {
         asm!(
             "mov rsp, {top}", "xor ebp, ebp", "call {run}", "ud2",

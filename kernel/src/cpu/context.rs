@@ -28,11 +28,12 @@ pub enum Slot {
     Eax = 7,
     /// ES; the user data segment since the last gate.
     Es = 8,
-    /// DS; as ES.
+    /// DS; like ES.
     Ds = 9,
-    /// Vector of the last gate through which the thread entered the kernel; `syscall` leaves it, and the selectors.
+    /// Vector of the last gate through which the thread entered the kernel; `syscall` does not change it or the
+    /// selectors.
     Trapno = 10,
-    /// Error code of the exception at that gate; 0 where there is none.
+    /// Error code of the exception at that gate; 0 if it has none.
     Err = 11,
     /// RIP.
     Eip = 12,
@@ -42,7 +43,7 @@ pub enum Slot {
     Eflags = 14,
     /// RSP.
     Esp = 15,
-    /// SS; as ES.
+    /// SS; like ES.
     Ss = 16,
     /// R8; R9 to R15 follow.
     R8 = 17,
@@ -50,7 +51,7 @@ pub enum Slot {
     R9 = 18,
     /// R10: argument 3 of a system call.
     R10 = 19,
-    /// R11; as RCX.
+    /// R11; like RCX.
     R11 = 20,
     /// R12.
     R12 = 21,
@@ -106,8 +107,8 @@ impl Default for UserContext {
 }
 
 /// Flags that a program may set: CF, PF, AF, ZF, SF, TF, DF, OF, NT, RF, AC and ID. These are RF and the flags that
-/// `popfq` changes in ring 3. So `sysretq`, which gets the flags that `syscall` saved, and `iretq` keep the same ones.
-/// All other flags (I/O privilege, virtual-8086 mode) are the kernel's.
+/// `popfq` changes in ring 3. Therefore `iretq`, and `sysretq`, which gets the flags that `syscall` saved, return with
+/// the same flags. All other flags (I/O privilege, virtual-8086 mode) belong to the kernel.
 pub const USER_FLAGS: u64 = 0x25_4DD5;
 /// Bits of RFLAGS that are always set in ring 3: bit 1, and IF, because interrupts end a program's time slice.
 pub const FLAGS_FIXED: u64 = 0x202;

@@ -19,7 +19,8 @@ pub fn is_there() -> bool {
 
 /// A register of the machine-check architecture.
 fn read(register: u32) -> u64 {
-    // SAFETY: the callers have seen that the architecture is there and has so many banks; reading has no effect.
+    // SAFETY: the callers have checked that the architecture exists and has this many banks; reading has no
+    // effect.
     unsafe { Msr::new(register).read() }
 }
 
@@ -50,7 +51,7 @@ pub fn enable() {
 /// Writes the errors in the banks of this processor.
 pub fn describe(out: &mut dyn Write) -> fmt::Result {
     if !is_there() {
-        return writeln!(out, "  the processor does not say what it was");
+        return writeln!(out, "  the processor does not report the cause");
     }
     writeln!(out, "  machine-check status {:#x}", read(STATUS))?;
     let mut held = (0..banks()).filter_map(|number| Bank::read(number, read)).peekable();

@@ -1,9 +1,10 @@
-//! A processor, as the kernel sets it up and sees it.
+//! A processor, as the kernel sets it up and uses it.
 //!
-//! Read `block` first: what each CPU keeps for itself. `context` is what the kernel keeps of a thread; `trap` is
-//! what an entry into the kernel brings, by one of the `vectors`. `descriptors` numbers the segments, and `tables`
-//! builds the descriptor tables. `registers` sets the control registers. `running` counts the CPUs.
-//! `machine_check` reports errors of the hardware, which `machine_check_bank` decodes.
+//! Read `block` first: the data that each CPU keeps for itself. `context` is what the kernel keeps of a thread.
+//! `trap` has the reasons for entries into the kernel, and `vectors` the numbers of exceptions and interrupts.
+//! `descriptors` defines the segments and their selectors, and `tables` builds the descriptor tables. `registers`
+//! sets the control registers. `running` counts the CPUs. `machine_check` reports errors of the hardware, which
+//! `machine_check_bank` decodes.
 
 #[cfg(feature = "image")]
 pub mod block;

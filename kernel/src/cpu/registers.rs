@@ -24,7 +24,7 @@ const KERNEL_GS_BASE: u32 = 0xC000_0102;
 const SYSCALL_CLEARS: u64 = !2 & 0x3F_FFFF;
 
 /// DR7 without a breakpoint: only its fixed bit.
-const DEBUG_OFF: u64 = 1 << 10;
+pub(crate) const DEBUG_OFF: u64 = 1 << 10;
 
 /// Features that every processor must have before its first 64-bit instruction, as bits of EDX of CPUID leaf 1: TSC,
 /// MSR, PAE, CX8, APIC, FXSR, SSE, SSE2. The boot code checks them, and long mode.
@@ -38,21 +38,22 @@ pub enum Missing {
     SystemCalls,
 }
 
-/// The feature that this processor lacks, of those that the boot code does not check.
+/// The first required feature that this processor lacks, among those that the boot code does not
+/// check.
 pub fn missing() -> Option<Missing> {
     let extended = CpuId::new().get_extended_processor_and_feature_identifiers();
     (!extended.is_some_and(|x| x.has_syscall_sysret())).then_some(Missing::SystemCalls)
 }
 
-/// The protections that this processor has and [`protect`] has turned on.
+/// The protections that this processor has and that [`protect`] has turned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protections {
     /// Pages can be non-executable.
     pub nx: bool,
     /// Ring 0 cannot execute users' pages.
     pub smep: bool,
-    /// Ring 0 cannot access users' pages through their own addresses. Nothing ever lifts this: the kernel walks the
-    /// page map and uses the direct map.
+    /// Ring 0 cannot access users' pages through their own addresses. Nothing ever lifts this restriction: the
+    /// kernel walks the page map and uses the direct map.
     pub smap: bool,
     /// Programs cannot read the addresses of the descriptor tables.
     pub umip: bool,
@@ -62,12 +63,12 @@ pub struct Protections {
 
 /// Turns on those [`Protections`] that the processor has, write protection for ring 0, and alignment checks for
 /// programs that ask for them. Every other feature that the firmware may have turned on in these registers is turned
-/// off: programs read no time-stamp counter (on the hosted machine their runs would differ) and no performance counter,
-/// set no base of FS or GS, and have no AVX.
+/// off. Programs cannot read the time-stamp counter (with it, their runs would differ from those on the hosted machine)
+/// or performance counters, cannot set the bases of FS and GS, and have no AVX.
 ///
 /// # Safety
-/// The page map in use stays valid: no entry has its NX bit set unless the processor has NX, and no page
-/// that ring 0 uses is a user's.
+/// The page map in use must stay valid: no entry may have its NX bit set unless the processor has NX,
+/// and no page that ring 0 uses may be a user's.
 pub unsafe fn protect() -> Protections {
     let cpuid = CpuId::new();
     let extended = cpuid.get_extended_processor_and_feature_identifiers();
@@ -90,7 +91,8 @@ pub unsafe fn protect() -> Protections {
     cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, protections.umip);
     cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, protections.smap);
     machine_check::enable();
-    // SAFETY: each bit is set only where CPUID announces it; the caller vouches for the page map.
+    // SAFETY: each bit is set only if CPUID announces it; the caller ensures the condition on the
+    // page map.
     unsafe {
         Efer::write_raw(efer.bits());
         Cr4::write_raw(cr4.bits());
@@ -131,14 +133,15 @@ pub fn time_stamp_hertz() -> Option<u64> {
 /// the kernel: with a null selector it raises an exception.
 ///
 /// # Safety
-/// Both are stubs that save a program's registers; the GDT has the order of [`descriptors`].
+/// Both addresses must be those of stubs that save a program's registers; the GDT must have the
+/// order of [`descriptors`].
 pub unsafe fn set_system_call_entries(entry: u64, compatible: u64) {
     let cpuid = CpuId::new();
     let extended = cpuid.get_extended_processor_and_feature_identifiers();
     let has_aux =
         extended.is_some_and(|x| x.has_rdtscp()) || cpuid.get_extended_feature_info().is_some_and(|x| x.has_rdpid());
-    // SAFETY: every processor with long mode has these registers, except the last, which CPUID announces. The caller
-    // vouches for the stubs and the GDT.
+    // SAFETY: every processor with long mode has these registers, except the last one, which CPUID announces. The
+    // caller ensures the conditions on the stubs and the GDT.
     unsafe {
         SYSENTER.into_iter().for_each(|register| Msr::new(register).write(0));
         Msr::new(CSTAR).write(compatible);
@@ -154,7 +157,7 @@ pub unsafe fn set_system_call_entries(entry: u64, compatible: u64) {
 /// Makes GS point to this CPU's block, and sets the program's GS base to 0.
 ///
 /// # Safety
-/// `block` is the address of this CPU's [`Cpu`](super::block::Cpu), which lives for ever.
+/// `block` is the address of this CPU's [`Cpu`](super::block::Cpu), which is never freed.
 pub unsafe fn set_gs(block: u64) {
     // SAFETY: both registers exist in long mode; only the stubs and `block::number` use GS.
     unsafe {
@@ -169,10 +172,11 @@ pub fn gs() -> u64 {
     unsafe { Msr::new(GS_BASE).read() }
 }
 
-/// Halts this CPU for ever: no interrupt is let in.
+/// Halts this CPU for ever: no interrupt is admitted.
 pub fn halt() -> ! {
     loop {
-        // SAFETY: stopping the CPU touches no memory; an NMI may wake it, hence the loop.
+        // SAFETY: stopping the CPU accesses no memory. The loop is needed because an NMI may wake
+        // the CPU.
         unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
     }
 }

@@ -2,7 +2,7 @@
 
 use super::descriptors::{self, gate};
 use super::vectors;
-use crate::mm::frames::{Error, Frames};
+use crate::mm::frames::{Frames, FramesError};
 use crate::mm::keep::keep;
 use crate::mm::stacks::Stack;
 use core::arch::asm;
@@ -49,9 +49,10 @@ static EARLY_GATES: EarlyGates = EarlyGates(UnsafeCell::new(Gates([[0; 2]; 256])
 /// Makes this CPU use the early gates, so that exceptions at boot are reported.
 ///
 /// # Safety
-/// This is CPU 0, once; its code segment is [`descriptors::KERNEL_CODE`], and the base of GS is 0.
+/// This is CPU 0, which calls it once; its code segment is [`descriptors::KERNEL_CODE`], and the
+/// base of GS is 0.
 pub unsafe fn load_early_gates() {
-    // SAFETY: the caller vouches that nothing else uses them yet.
+    // SAFETY: the caller ensures that nothing else uses them yet.
     unsafe {
         EARLY_GATES.0.get().write(gates_on(|_| None));
         load_gates(&*EARLY_GATES.0.get());
@@ -61,10 +62,11 @@ pub unsafe fn load_early_gates() {
 /// Makes this CPU use the gates.
 ///
 /// # Safety
-/// The stacks that they name exist.
+/// The stacks that the gates name exist.
 unsafe fn load_gates(gates: &'static Gates) {
     let pointer = DescriptorTablePointer { limit: (size_of::<Gates>() - 1) as u16, base: VirtAddr::from_ptr(gates) };
-    // SAFETY: the gates lead to the entry stubs and live for ever; the caller vouches for the stacks.
+    // SAFETY: the gates lead to the entry stubs and are never freed; the caller ensures the condition
+    // on the stacks.
     unsafe { lidt(&pointer) };
 }
 
@@ -96,7 +98,7 @@ fn gates_on(stack: impl Fn(u8) -> Option<usize>) -> Gates {
 ///
 /// # Safety
 /// The CPU's stacks are mapped and not in use.
-pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'static CpuTables, Error> {
+pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'static CpuTables, FramesError> {
     let mut task = TaskStateSegment::new();
     for stack in Stack::ALL {
         let top = stack.range(cpu).end;
@@ -105,12 +107,13 @@ pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'sta
             continue;
         };
         let header = core::ptr::with_exposed_provenance_mut::<u64>((top - STACK_HEADER) as usize);
-        // SAFETY: the caller vouches that the stack is mapped and not in use.
+        // SAFETY: the caller ensures that the stack is mapped and not in use.
         unsafe { header.write(block) };
         task.interrupt_stack_table[index] = VirtAddr::new(top - STACK_HEADER);
     }
     let tables = keep(frames, CpuTables { segments: GlobalDescriptorTable::new(), task })?;
-    // The segments have the order of `descriptors`. `sysretq` counts from entry 3 and does not read it.
+    // The segments have the order of `descriptors`. `sysretq` computes its selectors from the number of
+    // entry 3, and does not read the entry.
     tables.segments.append(Descriptor::kernel_code_segment());
     tables.segments.append(Descriptor::kernel_data_segment());
     tables.segments.append(Descriptor::UserSegment(DescriptorFlags::empty().bits()));
@@ -123,7 +126,8 @@ pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'sta
     Ok(tables)
 }
 
-/// Makes this CPU use the tables, and no local descriptor table: after a reset, there is one that begins at address 0.
+/// Makes this CPU use the tables, and no local descriptor table. (After a reset there is one, which begins at address
+/// 0.)
 ///
 /// # Safety
 /// The tables are this CPU's own, and no other CPU has loaded them.
@@ -142,8 +146,8 @@ pub unsafe fn load(tables: &'static CpuTables, gates: &'static Gates) {
     }
 }
 
-/// Gives the program that runs next the segment registers with which every program starts, so that no program sees
-/// values that another left in them.
+/// Gives the next program the segment registers with which every program starts, so that no program sees values of
+/// another.
 ///
 /// # Safety
 /// GS holds the CPU's block, and interrupts are off.

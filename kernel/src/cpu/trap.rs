@@ -1,4 +1,4 @@
-//! What an entry into the kernel brings with it: its reason, and the registers on the stack.
+//! The causes of an entry into the kernel, and the registers on the stack.
 
 use core::mem::offset_of;
 
@@ -12,7 +12,7 @@ pub enum Entry {
         /// The vector, from 32 to 255.
         vector: u8,
     },
-    /// The program touched an address that its page map forbids.
+    /// The program accessed an address in a way that its page map forbids.
     PageFault {
         /// The address.
         address: u64,
@@ -51,7 +51,8 @@ pub struct TrapFrame {
 }
 
 impl TrapFrame {
-    /// Where a gate's stub finds the code segment: bytes above the vector, which it has pushed last.
+    /// Offset of the code segment for a gate's stub: bytes above the vector, which the stub has
+    /// pushed last.
     pub(crate) const PUSHED_CS: usize = offset_of!(TrapFrame, cs) - offset_of!(TrapFrame, vector);
     /// The same for RIP.
     pub(crate) const PUSHED_RIP: usize = offset_of!(TrapFrame, rip) - offset_of!(TrapFrame, vector);

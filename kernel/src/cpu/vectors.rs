@@ -1,5 +1,5 @@
-//! The processor's exceptions: their names, and which of them push an error code (Intel SDM volume 3, table 6-1). The
-//! use of the vectors behind them.
+//! The processor's exceptions: their names, and which of them push an error code (Intel SDM volume 3, table 6-1). It
+//! also defines the use of the vectors after them.
 
 /// First vector that is not an exception of the processor.
 pub const FIRST_INTERRUPT: u8 = 32;
@@ -24,7 +24,7 @@ pub const FIRST_LINE: u8 = 32;
 pub const COM1: u8 = FIRST_LINE + 4;
 /// The local APIC's timer.
 pub const TIMER: u8 = 0xE0;
-/// Another CPU has put work before this one, which halts.
+/// Another CPU has put work before this CPU, which halts.
 pub const WAKE: u8 = 0xE1;
 /// The local APIC has nothing to deliver after all (a spurious interrupt).
 pub const SPURIOUS: u8 = 0xFF;
@@ -79,7 +79,7 @@ pub fn name(vector: u8) -> &'static str {
 
 /// The bits of a page fault's error code.
 pub mod page_fault {
-    /// Set: the page is there but its rights forbid the access. Clear: no page is there.
+    /// Set: the page is present, but its rights forbid the access. Clear: no page is present.
     pub const PRESENT: u64 = 1;
     /// Set: a store. Clear: a load or a fetch.
     pub const WRITE: u64 = 2;
@@ -90,7 +90,7 @@ pub mod page_fault {
     /// Set: an instruction fetch.
     pub const FETCH: u64 = 16;
 
-    /// The access that was tried, in words.
+    /// A description of the attempted access.
     pub fn access(error: u64) -> &'static str {
         match (error & FETCH != 0, error & WRITE != 0) {
             (true, _) => "fetch from",
@@ -99,7 +99,7 @@ pub mod page_fault {
         }
     }
 
-    /// Why the access failed, in words.
+    /// A description of why the access failed.
     pub fn reason(error: u64) -> &'static str {
         match (error & RESERVED != 0, error & PRESENT != 0) {
             (true, _) => "a reserved bit is set in its entry",

@@ -1,5 +1,4 @@
-//! The clock that measures the kernel's timers and time limits: the first one of known speed that the machine has and
-//! that runs.
+//! The clock that measures the kernel's timers and time limits: the first working clock of known speed.
 
 use super::counter::{Counter, Stopped};
 use crate::cpu::registers;
@@ -52,7 +51,7 @@ impl fmt::Display for Clock {
             Source::PmTimer { .. } => "the ACPI power-management timer",
             Source::Hpet { .. } => "the HPET",
             Source::IntervalTimer => "the 8254 interval timer",
-            Source::TimeStamps => "the time-stamp counter, whose speed CPUID knows",
+            Source::TimeStamps => "the time-stamp counter, at the frequency that CPUID reports",
         })
     }
 }
@@ -63,7 +62,8 @@ impl Source {
         match self {
             // SAFETY: the tables place the timer at this port; reading it has no effect.
             Source::PmTimer { port } => unsafe { Port::<u32>::new(port).read() }.into(),
-            // SAFETY: the caller of `hpet` vouches for the registers; reading the count has no effect.
+            // SAFETY: the caller of `hpet` ensures the condition on the registers; reading the count
+            // has no effect.
             Source::Hpet { registers } => unsafe { direct::<u32>(registers + HPET_COUNT).read_volatile() }.into(),
             Source::IntervalTimer => {
                 let mut channel = Port::<u8>::new(CHANNEL_0);
@@ -80,17 +80,18 @@ impl Source {
 }
 
 impl Clock {
-    /// Finds the machine's clock: first among those that its tables name, then among those that every PC may have.
+    /// Finds the machine's clock. It first tries the clocks that the tables name, then those that every PC may
+    /// have.
     ///
     /// # Safety
-    /// There is no memory where the tables place the HPET's registers; the direct map has them, uncached; and nothing
-    /// else uses the clocks.
+    /// There is no memory where the tables place the HPET's registers; the direct map has the registers, uncached;
+    /// and nothing else uses the clocks.
     pub(crate) unsafe fn find(named: Clocks) -> Option<Clock> {
         let pm_timer = || {
             let PmTimer { port, bits } = named.pm_timer?;
             Some(Clock { source: Source::PmTimer { port }, counter: Counter { hertz: PM_TIMER_HERTZ, bits } })
         };
-        // SAFETY: the caller's obligation is the same.
+        // SAFETY: the caller has the same obligation.
         let hpet = || named.hpet.and_then(|registers| unsafe { hpet(registers) });
         let time_stamps = || {
             let hertz = registers::time_stamp_hertz()?;
@@ -110,10 +111,10 @@ impl Clock {
 /// Starts the HPET with registers at this physical address; `None` if there is no HPET.
 ///
 /// # Safety
-/// As for [`Clock::find`].
+/// The same as for [`Clock::find`].
 unsafe fn hpet(registers: u64) -> Option<Clock> {
     let register = |at: u64| direct::<u32>(registers + at);
-    // SAFETY: the caller vouches for the registers; reading this one has no effect.
+    // SAFETY: the caller ensures the condition on the registers; reading this one has no effect.
     let femtoseconds = u64::from(unsafe { register(HPET_IDENTITY + 4).read_volatile() });
     if !(1..=HPET_LONGEST).contains(&femtoseconds) {
         return None;

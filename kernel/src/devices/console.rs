@@ -1,6 +1,6 @@
-//! The console: port 0xE9 where an emulator has it, since a byte there costs almost nothing; otherwise COM1. One lock
-//! guards both. It is held for a whole message, so messages of different CPUs never mix. [`abi::console`] describes the
-//! format of the output.
+//! The console. It is port 0xE9 if an emulator has this port, since a byte there costs almost nothing; otherwise it is
+//! COM1. One lock guards both. It is held for a whole message, so messages of different CPUs never mix.
+//! [`abi::console`] describes the format of the output.
 
 use super::input::Input;
 use super::uart::{Interrupts, Uart};
@@ -13,14 +13,14 @@ use x86_64::instructions::port::{Port, PortReadOnly};
 
 /// The first port of COM1.
 pub(crate) const COM1: u16 = 0x3F8;
-/// The emulators' debug port. Where it exists, reading it gives its own number.
+/// The emulators' debug port. If the port exists, reading it returns its own number.
 pub const DEBUG_PORT: u16 = 0xE9;
-/// How often a full transmitter is polled before a byte is given up. A byte at 115200 baud takes 87 microseconds, a
-/// port access about one.
+/// How often a full transmitter is polled before a byte is given up. At 115200 baud a byte takes 87 microseconds,
+/// and a port access about one.
 const TRANSMIT_TRIES: u32 = 100_000;
 
-/// Most bytes that are taken out of COM1 at a time: more than any UART holds. A broken one may claim for ever that it
-/// has some.
+/// Most bytes that are taken out of COM1 at a time: more than any UART holds. A broken UART may report for ever that
+/// it has bytes.
 const MOST_RECEIVED: u32 = 4096;
 
 /// The CPU that COM1 belongs to: COM1's interrupts go there.
@@ -49,10 +49,10 @@ static CONSOLE: Lock<Console> = Lock::new(Console {
 /// Whether there is a COM1.
 static HAS_SERIAL: AtomicBool = AtomicBool::new(false);
 
-/// Finds and sets up the devices. Output before this is lost; input before this is kept.
+/// Finds and sets up the devices. Output before this call is lost; input before it is kept.
 ///
 /// # Safety
-/// Called once, by CPU 0; nothing else uses COM1.
+/// CPU 0 calls this once; nothing else uses COM1.
 pub unsafe fn init() {
     let Console { output, input, .. } = &mut *CONSOLE.lock();
     // SAFETY: reading this port has no effect on a PC, whether an emulator's device is there or not.
@@ -82,7 +82,8 @@ impl Output {
     /// Writes a byte. On the serial line a carriage return precedes each line feed.
     fn write(&mut self, byte: u8) {
         if self.debug_port {
-            // SAFETY: `init` has found the emulator's device at this port; it takes any byte.
+            // SAFETY: `init` has found the emulator's device at this port; the device accepts any
+            // byte.
             unsafe { Port::new(DEBUG_PORT).write(byte) };
         } else if let Some(serial) = &mut self.serial {
             if byte == b'\n' {
@@ -94,8 +95,8 @@ impl Output {
 }
 
 /// Sends a byte, and drops it if the transmitter takes none within `tries` polls. Returns the number of polls for the
-/// next byte. A transmitter that has taken no byte gets a single poll until it takes one again, so a stuck line does
-/// not hold up the kernel.
+/// next byte. If the transmitter has taken no byte, it gets a single poll until it takes one again, so a stuck line
+/// does not hold up the kernel.
 fn send(serial: &mut Uart, byte: u8, tries: u32) -> u32 {
     if !(0..tries).any(|_| serial.has_room()) {
         return 1;
@@ -133,7 +134,7 @@ pub fn receive() {
     pending::set(Work::Input, !console.input.is_empty());
 }
 
-/// Moves the oldest received characters to `into`, as many as there are and fit; returns how many.
+/// Moves the oldest received characters to `into`, as many as are there and fit; returns how many.
 pub fn take_input(into: &mut [u8]) -> usize {
     let console = &mut *lock();
     let count = console.input.take(into);
@@ -146,12 +147,13 @@ pub fn lost_input() -> u32 {
     lock().input.lost()
 }
 
-/// Takes the console, whichever CPU holds it, for the last report.
+/// Takes the console for the last report, even if a CPU holds it.
 ///
 /// # Safety
-/// As for [`Lock::seize`]: all other CPUs have stopped, and this one never returns to code that holds the console.
+/// The same as for [`Lock::seize`]: all other CPUs have stopped, and this one never returns to code that holds the
+/// console.
 pub unsafe fn seize() -> Guard<'static, Console> {
-    // SAFETY: the caller's obligation is the same.
+    // SAFETY: the caller has the same obligation.
     unsafe { CONSOLE.seize() }
 }
 

@@ -1,6 +1,6 @@
-//! Measuring time by a counter that runs at a known speed, independent of the kind of counter.
+//! Measures time by a counter that runs at a known speed; any kind of counter will do.
 
-/// A counter that only counts up, and wraps to 0 behind its last bit.
+/// A counter that only counts up, and wraps to 0 after its last bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counter {
     /// Counts per second.
@@ -14,16 +14,16 @@ pub struct Counter {
 #[error("its clock has stopped")]
 pub struct Stopped;
 
-/// After so many reads without a change, a counter counts as stopped. One read takes a processor about a microsecond,
+/// After this many reads without a change, a counter counts as stopped. A read takes a processor about a microsecond,
 /// and the slowest counter changes about as often.
 const VAIN_READS: u32 = 1_000_000;
 
 impl Counter {
     /// Waits at least `microseconds`, or until `done` returns true. `read` returns the counter's value. The wait is
-    /// longer where the counter wraps more than once between two reads.
+    /// longer if the counter wraps more than once between two reads.
     ///
     /// # Errors
-    /// [`Stopped`], when the counter does not change any more.
+    /// [`Stopped`] if the counter does not change any more.
     pub fn wait(
         self,
         microseconds: u32,
@@ -47,7 +47,7 @@ impl Counter {
         Ok(())
     }
 
-    /// Whether the counter counts at all.
+    /// Whether the counter runs at all.
     pub fn runs(self, read: impl FnMut() -> u64) -> bool {
         self.wait(1, read, || false).is_ok()
     }

@@ -1,5 +1,5 @@
-//! Why an image ended: the numbers that it writes to the emulator's exit device and that the command
-//! line reads back.
+//! Why an image ended: the image writes these numbers to the emulator's exit device, and the command
+//! line reads them back.
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
@@ -12,7 +12,7 @@ macro_rules! reasons {
             /// Every reason.
             pub const ALL: &[Reason] = &[$(Reason::$name,)*];
 
-            /// The reason in words, as the command line prints it.
+            /// The reason as text, as the command line prints it.
             pub fn text(self) -> &'static str {
                 match self { $(Reason::$name => $text,)* }
             }
@@ -27,7 +27,7 @@ reasons! {
     Panic = 0x11, "kernel panic";
     /// An exception in ring 0.
     KernelFault = 0x12, "exception in the kernel";
-    /// A non-maskable interrupt from outside: the user asks what the machine is doing.
+    /// A non-maskable interrupt from outside: the user wants to know what the machine is doing.
     Interrupted = 0x13, "stopped from outside";
     /// Something went wrong while a report was being written.
     ReportFault = 0x14, "exception during a report";
@@ -53,7 +53,7 @@ impl Reason {
         Reason::ALL.iter().copied().find(|reason| reason.code() == code)
     }
 
-    /// The reason behind an exit status of QEMU, if it came from the exit device.
+    /// The reason that an exit status of QEMU stands for, if the status came from the exit device.
     pub fn from_qemu_status(status: i32) -> Option<Reason> {
         Reason::ALL.iter().copied().find(|reason| reason.qemu_status() == status)
     }

@@ -18,7 +18,7 @@ impl Input {
         Input { bytes: [0; KEPT], start: 0, count: 0, lost: 0 }
     }
 
-    /// Adds a character. Where there is no room, the oldest one is lost.
+    /// Adds a character. If there is no room, the oldest character is lost.
     pub fn push(&mut self, byte: u8) {
         self.bytes[(self.start + self.count) % KEPT] = byte;
         if self.count < KEPT {
@@ -29,7 +29,7 @@ impl Input {
         }
     }
 
-    /// Moves the oldest characters to `into`, as many as there are and fit; returns how many.
+    /// Moves the oldest characters to `into`, as many as are there and fit; returns how many.
     pub fn take(&mut self, into: &mut [u8]) -> usize {
         let count = into.len().min(self.count);
         for byte in &mut into[..count] {

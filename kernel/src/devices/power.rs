@@ -11,17 +11,18 @@ use x86_64::instructions::port::Port;
 pub(crate) const QEMU_EXIT: u16 = 0xF4;
 /// Port at which Bochs ends when it reads "Shutdown".
 pub(crate) const BOCHS_EXIT: u16 = 0x8900;
-/// PM1a control of the PC's chipset in QEMU. The value 0x2000 is "sleep now" with sleep type 0, which is off.
+/// PM1a control of the PC's chipset in QEMU. The value 0x2000 means "sleep now" with sleep type 0, which
+/// switches the machine off.
 const POWER_CONTROL: u16 = 0x604;
 const POWER_OFF: u16 = 0x2000;
 
 /// Ends the whole machine for this reason.
 pub fn leave(reason: Reason) -> ! {
-    // SAFETY: on the machines that the kernel knows, these ports do nothing but end the machine.
+    // SAFETY: on the machines that the kernel knows, writing to these ports only ends the machine.
     unsafe {
         Port::new(QEMU_EXIT).write(u32::from(reason.code()));
         let mut debug = Port::new(DEBUG_PORT);
-        // For Bochs, whose own exit status does not give the reason.
+        // This is for Bochs, whose own exit status does not show the reason.
         [ESCAPE, END, reason.code()].into_iter().for_each(|byte| debug.write(byte));
         let mut bochs = Port::new(BOCHS_EXIT);
         for &byte in b"Shutdown" {

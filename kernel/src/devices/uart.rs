@@ -4,7 +4,8 @@
 use core::arch::asm;
 use x86_64::instructions::port::Port;
 
-/// Registers, as offsets from the first port. The first two are the divisor while [`DIVISOR`] is set in [`FORMAT`].
+/// Registers, as offsets from the first port. While [`DIVISOR`] is set in [`FORMAT`], the first two are the
+/// divisor.
 const DATA: u16 = 0;
 const INTERRUPTS: u16 = 1;
 const FIFO: u16 = 2;
@@ -25,7 +26,8 @@ const IDLE: u8 = 1 << 6;
 const DIVISOR: u8 = 0x80;
 /// Line control: 8 bits, no parity, one stop bit.
 const EIGHT_BITS: u8 = 3;
-/// FIFO control: on, with an interrupt as soon as a byte has come. A FIFO that is on already keeps its bytes.
+/// FIFO control: on, with an interrupt as soon as a byte has come. If a FIFO is already on, it keeps its
+/// bytes.
 const FIFO_ON: u8 = 1;
 /// Modem control: ready to send and to receive, and the interrupt line is connected.
 const READY: u8 = 0b1011;
@@ -35,7 +37,7 @@ pub const ROOM: usize = 16;
 /// Number of port accesses without a byte after which a sender counts as silent. An access takes about a microsecond, a
 /// byte 87.
 const SILENCE: u32 = 5_000;
-/// Most bytes that are kept from before the set-up: a line that never falls silent must not stop the boot.
+/// Most bytes that are kept from before the set-up; a line that never falls silent must not stop the boot.
 const EARLY: u32 = 1024;
 /// Number of port accesses after which a transmitter that does not become idle is given up.
 const PATIENCE: u32 = 100_000;
@@ -46,7 +48,7 @@ const PATIENCE: u32 = 100_000;
 pub enum Interrupts {
     /// None.
     None = 0,
-    /// One as soon as a byte has come.
+    /// An interrupt as soon as a byte has come.
     Received = 1,
 }
 
@@ -58,12 +60,12 @@ pub struct Uart {
 
 impl Uart {
     /// Sets up the UART whose first port is `base`, with 115200 baud; `None` if there is none. Bytes that it has
-    /// received before go to `early`.
+    /// received before are passed to `early`.
     ///
     /// Switching the FIFOs on empties them. So the received bytes are taken out first, until the sender is silent.
     ///
     /// # Safety
-    /// The eight ports are those of a serial line on every PC, and nothing else uses them.
+    /// On every PC the eight ports are those of a serial line, and nothing else uses them.
     pub unsafe fn open(base: u16, interrupts: Interrupts, early: impl FnMut(u8)) -> Option<Uart> {
         let mut uart = Uart { base };
         uart.write(SCRATCH, 0x5A);
@@ -112,7 +114,7 @@ impl Uart {
         self.read(STATUS) & HAS_ROOM != 0
     }
 
-    /// Sends at most [`ROOM`] bytes; further ones are lost, and all are lost where the transmitter has no room.
+    /// Sends at most [`ROOM`] bytes; further ones are lost, and all are lost if the transmitter has no room.
     pub fn send(&mut self, bytes: &[u8]) {
         // SAFETY: the port is this UART's, and the bytes are readable.
         unsafe {
@@ -132,7 +134,7 @@ impl Uart {
     }
 
     fn write(&mut self, register: u16, value: u8) {
-        // SAFETY: as for `read`; the device writes to no memory.
+        // SAFETY: as in `read`; the device writes to no memory.
         unsafe { Port::new(self.base + register).write(value) }
     }
 }

@@ -24,12 +24,12 @@ pub fn rest(cpu: usize) {
     }
 }
 
-/// Tells CPU `cpu`, which is not the caller, that there is work for it; wakes it if it halts.
+/// Signals to CPU `cpu`, which is not the caller, that there is work for it; wakes it if it halts.
 pub fn ring(cpu: usize) {
     if BELLS[cpu].ring()
         && let Err(undelivered) = LocalApic::here().send(running::apic(cpu), vectors::WAKE)
     {
-        // That CPU would sleep for ever.
+        // Without this message, that CPU would sleep for ever.
         refuse(undelivered)
     }
 }

@@ -1,7 +1,7 @@
 //! The ways into the kernel and out of it.
 //!
-//! Read [`stubs`] first, beside `entry.s`: how a program, an interrupt or a fault enters the kernel. [`ring3`] is the way
-//! out to a program, and [`idle`] the halt of a CPU that has none.
+//! Read [`stubs`] first, together with `entry.s`: they are how a program, an interrupt or a fault enters the kernel.
+//! [`ring3`] returns to a program, and [`idle`] halts a CPU that has no program to run.
 
 pub mod idle;
 pub mod ring3;

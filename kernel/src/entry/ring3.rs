@@ -10,28 +10,30 @@ use crate::image::image;
 /// The instruction that goes to ring 3.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// `iretq`: restores every register. For a return from an exception or interrupt, and for a new program.
+    /// `iretq`: restores every register. Used for a return from an exception or interrupt, and for a new
+    /// program.
     Iret,
-    /// `sysretq`: RIP and RFLAGS come from RCX and R11. For a return from `syscall`, which destroys RCX and R11 anyway.
+    /// `sysretq`: RIP and RFLAGS come from RCX and R11. Used for a return from `syscall`, which destroys RCX and R11
+    /// anyway.
     Sysret,
 }
 
-/// Lets the program that has entered the kernel continue as if it had not.
+/// Lets the program that has entered the kernel continue with unchanged registers.
 ///
 /// # Safety
 /// The obligations of [`enter`]'s caller, when it entered that program, still hold.
 pub unsafe fn go_on(cpu: &mut Cpu) -> ! {
     let thread = cpu.thread();
-    // SAFETY: the caller's obligation is the same.
+    // SAFETY: the caller has the same obligation.
     unsafe { enter(cpu, thread, Way::Iret) }
 }
 
 /// Lets `thread` run in ring 3 with the registers of its context. The next entry into the kernel calls the image's
 /// hooks.
 ///
-/// RFLAGS is cut to the flags that a program may have ([`user_flags`]). A RIP outside the user half is treated as the
-/// general-protection exception that a jump there would be. It must not reach `iretq` or `sysretq`, which would fault
-/// in ring 0.
+/// RFLAGS is restricted to the flags that a program may have ([`user_flags`]). If RIP is outside the user half, the
+/// effect is that of a jump there: a general-protection exception. Such a RIP must not reach `iretq` or `sysretq`,
+/// which would fault in ring 0.
 ///
 /// # Safety
 /// `thread.context` is valid and belongs to no other CPU until this CPU enters another thread; the upper half of the
@@ -43,18 +45,19 @@ pub unsafe fn enter(cpu: &mut Cpu, thread: Thread, way: Way) -> ! {
         fn leave_by_sysretq(context: *const UserContext) -> !;
     }
     cpu.set_context(thread.context);
-    // The next process of the same number has the same root. The processor has forgotten the previous process's pages
-    // when they were unmapped. Nothing is left in segment registers either. Only a program can reuse a number, because
-    // the main thread starts its whole boot list before any program runs. That program has run between the two
-    // processes, with another root.
+    // The next process of the same number has the same root, so no root is loaded. The processor forgot the previous
+    // process's pages when they were unmapped. The segment registers must not have old values either. Only a program
+    // can start a process with a used number, because the main thread starts its whole boot list before any program
+    // runs. So that program has run between the two processes, with another root.
     if cpu.root() != thread.root {
-        // SAFETY: the caller vouches for the map; GS is the CPU's block in all Rust code.
+        // SAFETY: the caller ensures the condition on the map; in all Rust code, GS is the CPU's
+        // block.
         unsafe {
             cpu.set_root(thread.root);
             tables::reset_user_segments();
         }
     }
-    // SAFETY: the caller vouches that the context is valid and this CPU's.
+    // SAFETY: the caller ensures that the context is valid and this CPU's.
     let context = unsafe { &mut *thread.context };
     context.set(Slot::Eflags, user_flags(context.get(Slot::Eflags)));
     if !is_user_rip(context.get(Slot::Eip)) {

@@ -1,18 +1,18 @@
-//! The ways into the kernel, after the stubs of entry.s.
+//! The ways into the kernel, from the point where the stubs of entry.s end.
 //!
 //! * From ring 3, by `syscall` or any gate: the stub saves every register into the thread's context, and the image's
 //!   `system_call` or `entry` hook runs on the empty kernel stack. If `system_call` returns, the same program continues
 //!   at once.
-//! * From ring 3 in compatibility mode, by `syscall`, should a program ever get there: the stub turns the call into an
-//!   invalid-opcode exception.
+//! * From ring 3 in compatibility mode, by `syscall`, if a program should ever be in that mode: the stub turns the
+//!   call into an invalid-opcode exception.
 //! * From ring 0, by an interrupt, in two places only: where an idle CPU halts ([`wait_for_interrupt`]), and where a
-//!   CPU lets waiting interrupts in between two pieces of kernel work ([`take_interrupts`]).
-//! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from ring 0. The
-//!   latter must not happen: [`report`] writes the last report.
+//!   CPU admits waiting interrupts between two pieces of kernel work ([`take_interrupts`]).
+//! * Through the gates of NMI, double fault and machine check, from anywhere; and through all other gates from ring
+//!   0. The latter must not happen: [`report`] writes the last report.
 //!
 //! In ring 3 GS is the program's, in ring 0 it is the CPU's block; the stubs swap it on an entry from ring 3. NMI,
 //! machine check and double fault can interrupt the few instructions before the swap. Their stubs find the block above
-//! their own stack instead and never return, so they need not know which GS was in place.
+//! their own stack instead, and never return, so they need not know which GS was in place.
 
 use crate::cpu::block::{self, Cpu, offsets};
 use crate::cpu::context::{FPU, MXCSR_DEFAULT, Slot};
@@ -122,7 +122,7 @@ pub fn wait_for_interrupt() {
     (image().let_in)();
 }
 
-/// Lets in the interrupts that wait; [`interrupt::accept`] handles each.
+/// Admits waiting interrupts; [`interrupt::accept`] handles each of them.
 pub fn take_interrupts() {
     unsafe extern "C" {
         #[link_name = "take_interrupts"]
@@ -133,7 +133,7 @@ pub fn take_interrupts() {
     (image().let_in)();
 }
 
-/// Handles an interrupt that has ended a halt or was let in.
+/// Handles an interrupt that has ended a halt or was admitted.
 extern "C" fn in_halt(vector: u8) {
     interrupt::accept(vector);
 }
@@ -142,7 +142,7 @@ extern "C" fn in_halt(vector: u8) {
 /// frame is on a stack of the interrupt stack table.
 extern "C" fn fatal(frame: &'static TrapFrame, block: u64) -> ! {
     let place = stacks::place(core::ptr::from_ref(frame).addr() as u64);
-    // On any other stack the CPU still has the early gates, and GS is right.
+    // If the frame is on any other stack, the CPU still has the early gates, and GS is right.
     if let Some(Place::Inside(_, stack)) = place
         && stack.ist_index().is_some()
     {

@@ -1,9 +1,9 @@
 //! The search for those tables of ACPI (revision 6.5, section 5.2) that the kernel reads. [`madt`] reads which CPUs and
 //! interrupt controllers the machine has, and [`clocks`] reads which clocks it has.
 //!
-//! The tables are untrusted input. A damaged table counts as missing, and another whole copy is used in its place.
-//! Several ways lead to a table: the root pointer of the boot loader, and those in the BIOS areas. Each root pointer
-//! may lead to a list with addresses of 64 bits (XSDT) and to a list with addresses of 32 bits (RSDT).
+//! The tables are untrusted input. A damaged table counts as missing; if there is an undamaged copy, it is used
+//! instead. Several ways lead to a table: the root pointer of the boot loader, and those in the BIOS areas. Each
+//! root pointer may lead to a list with addresses of 64 bits (XSDT) and to a list with addresses of 32 bits (RSDT).
 
 pub mod clocks;
 pub mod madt;
@@ -13,17 +13,17 @@ pub use madt::{Controllers, CpuList, Wire, controllers};
 use super::record::Record;
 use core::ops::Range;
 
-/// Why the CPUs or the interrupt controller are not known. Every one is the firmware's fault.
+/// Why the CPUs or the interrupt controller are not known. Every reason is the firmware's fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error {
+pub enum AcpiError {
     /// There is no root pointer.
-    #[error("it has no ACPI tables, which say what CPUs and interrupt controllers there are")]
+    #[error("it has no ACPI tables, which list the CPUs and interrupt controllers")]
     NoRoot,
     /// No root pointer leads to an undamaged list of tables.
     #[error("its ACPI tables are damaged")]
     Damaged,
     /// There is no undamaged MADT.
-    #[error("its ACPI tables do not say what CPUs and interrupt controllers there are (no MADT)")]
+    #[error("its ACPI tables do not list the CPUs and interrupt controllers (no MADT)")]
     NoMadt,
     /// The MADT lists no I/O APIC for COM1.
     #[error("it has no I/O APIC")]
@@ -51,13 +51,13 @@ const MOST_TABLE_BYTES: u32 = 1 << 20;
 /// are tried as well. `read` returns the bytes of a physical range.
 ///
 /// # Errors
-/// [`Error::NoMadt`] stands for a table of any signature.
+/// [`AcpiError::NoMadt`] stands for a table of any signature.
 fn find<'a, T>(
     signature: &[u8; 4],
     root: Option<u64>,
     read: &impl Fn(Range<u64>) -> Option<&'a [u8]>,
     mut accept: impl FnMut(Record<'a>) -> Option<T>,
-) -> Result<T, Error> {
+) -> Result<T, AcpiError> {
     let (mut has_root, mut has_list) = (root.is_some(), false);
     for address in root.into_iter().chain(places(read)) {
         let Some(root) = root_pointer(address, read) else { continue };
@@ -74,9 +74,9 @@ fn find<'a, T>(
         }
     }
     Err(match (has_root, has_list) {
-        (_, true) => Error::NoMadt,
-        (true, false) => Error::Damaged,
-        (false, false) => Error::NoRoot,
+        (_, true) => AcpiError::NoMadt,
+        (true, false) => AcpiError::Damaged,
+        (false, false) => AcpiError::NoRoot,
     })
 }
 
@@ -88,20 +88,21 @@ fn places<'a>(read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> impl Iterator<I
     places.filter(|address| address % ROOT_ALIGN == 0 && *address != 0)
 }
 
-/// Physical addresses of the lists that a root pointer leads to; 0 where there is none.
+/// Physical addresses of the lists that a root pointer leads to; 0 if there is none.
 struct Root {
     xsdt: u64,
     rsdt: u64,
 }
 
-/// The root pointer at `address`. Where the part that only revision 2 has is damaged, the older part is still used.
+/// The root pointer at `address`. If the part that only revision 2 has is damaged, the older part is still used.
 fn root_pointer<'a>(address: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Option<Root> {
     let bytes = |length: u64| read(address..address.checked_add(length)?);
     let record = Record(bytes(ROOT_BYTES)?);
     if !record.0.starts_with(b"RSD PTR ") || !sums_to_0(record.0) {
         return None;
     }
-    // The rest exists from revision 2 on; its length says how many bytes the second checksum covers.
+    // The rest exists from revision 2 on; its length field gives the number of bytes that the second
+    // checksum covers.
     let newer = || {
         record.u8(15).filter(|&revision| revision >= 2)?;
         let length = Record(bytes(NEWER_ROOT_BYTES.into())?).u32(20)?;
@@ -134,7 +135,7 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    fn controllers_of(memory: &[u8]) -> Result<Controllers, Error> {
+    fn controllers_of(memory: &[u8]) -> Result<Controllers, AcpiError> {
         let found = controllers(Some(ROOT as u64), 0, read_from(0, memory));
         let searched = controllers(None, 0, read_from(0, memory));
         assert_eq!(found.is_ok(), searched.is_ok(), "it is found where BIOSes have it");
@@ -169,14 +170,14 @@ mod tests {
             let list = if revision < 2 { RSDT } else { XSDT };
             let mut alone = good.clone();
             alone[if revision < 2 { XSDT } else { RSDT }] = 0;
-            assert_eq!(controllers_of(&with_damage(&alone, list + 36)).expect_err("broken"), Error::Damaged);
-            assert_eq!(error(MADT + 50), Error::NoMadt, "{entry_bytes}");
+            assert_eq!(controllers_of(&with_damage(&alone, list + 36)).expect_err("broken"), AcpiError::Damaged);
+            assert_eq!(error(MADT + 50), AcpiError::NoMadt, "{entry_bytes}");
             let root = controllers(Some(ROOT as u64), 0, read_from(0, &with_damage(&good, ROOT + 9)));
-            assert_eq!(root.expect_err("broken"), Error::Damaged);
+            assert_eq!(root.expect_err("broken"), AcpiError::Damaged);
         }
         let nothing = std::vec![0; BYTES];
-        assert_eq!(controllers(None, 0, read_from(0, &nothing)).expect_err("nothing there"), Error::NoRoot);
-        assert_eq!(controllers_of(&machine(0, &[cpu(0, true)])).expect_err("no I/O APIC"), Error::NoIoApic);
+        assert_eq!(controllers(None, 0, read_from(0, &nothing)).expect_err("nothing there"), AcpiError::NoRoot);
+        assert_eq!(controllers_of(&machine(0, &[cpu(0, true)])).expect_err("no I/O APIC"), AcpiError::NoIoApic);
     }
 
     #[test]
@@ -191,7 +192,8 @@ mod tests {
         // The loader's root pointer, while the firmware has another one.
         let elsewhere = controllers(Some(0x500), 0, read_from(0, &good));
         assert!(elsewhere.is_ok());
-        // A list that leads to no table, to no memory, or to itself, while the other list is right.
+        // A list whose pointer leads to no table, to no memory, or to itself, while the other list
+        // is right.
         for address in [0u64, XSDT as u64, ROOT as u64, BYTES as u64 - 4, u64::MAX - 3, 1 << 40] {
             let mut memory = good.clone();
             put(&mut memory, XSDT, &table_of(b"XSDT", &address.to_le_bytes()));

@@ -1,9 +1,9 @@
 //! The boot archive: a tar file that the boot loader puts into memory, with `boot.txt`, the image's symbols and the
 //! programs.
 //!
-//! `tar -cf boot.tar -C DIRECTORY .` makes one. Files with short names are read; directories are passed over, and pax
-//! headers are read for what they say of the file behind them. Every other entry is refused, with its name in the
-//! error, because a program that is silently missing is harder to find.
+//! `tar -cf boot.tar -C DIRECTORY .` makes one. Files with short names are read. Directories are skipped. Pax headers
+//! are read for their data about the file after them. Every other entry is refused, and the error names it, because a
+//! program that is silently missing is harder to find.
 
 mod pax;
 #[cfg(test)]
@@ -15,10 +15,11 @@ use tar_no_std::{CorruptDataError, TarArchiveRef};
 
 /// Name of the boot list in the archive: the file that says which programs to start.
 pub const BOOT_LIST: &str = "boot.txt";
-/// Name of a file whose presence says that somebody watches the machine. Its contents do not matter.
+/// Name of a file whose presence means that a program watches the machine. Its contents do not
+/// matter.
 pub const WATCH: &str = "watch.txt";
 
-/// Bytes of a header. The size of a file is rounded up to a multiple of it.
+/// Bytes of a header. The size of a file is rounded up to a multiple of this number.
 const BLOCK: usize = 512;
 /// Bytes of a file's name, at most.
 const NAME: usize = 100;
@@ -61,10 +62,10 @@ pub enum Why {
     /// An earlier file has the same name.
     #[error("there are two files of this name")]
     Twice,
-    /// Its pax header cannot be read, or applies to all entries what the kernel accepts for one entry only.
+    /// Its pax header cannot be read, or sets for all entries what the kernel accepts for one entry only.
     #[error("its pax header is damaged")]
     BadRemarks,
-    /// Its type is not known here.
+    /// The kernel does not know its type.
     #[error("its type is '{}', which is not known here", .0.escape_ascii())]
     UnknownType(u8),
 }
@@ -106,7 +107,7 @@ impl<'a> Archive<'a> {
         let archive = Archive { bytes, tar };
         for entry in archive.entries() {
             let file = entry?;
-            // `find` returns the first file of a name.
+            // `find` returns the first file with a name.
             if archive.find(file.name).map(<[u8]>::as_ptr) != Some(file.data.as_ptr()) {
                 return Err(Unusable { entry: file.name.as_bytes(), why: Why::Twice });
             }
@@ -132,7 +133,7 @@ impl<'a> Archive<'a> {
     /// The files, and an error for each entry that cannot be used.
     fn entries(&self) -> impl Iterator<Item = Result<File<'a>, Unusable<'a>>> + use<'a> {
         let bytes = self.bytes;
-        // What the pax headers say of the entry that follows them.
+        // The data of pax headers about the entry that follows them.
         let mut remarks = Remarks::default();
         self.tar.headers().filter_map(move |(index, _)| entry(bytes, index, &mut remarks).transpose())
     }
@@ -203,14 +204,14 @@ fn explain(bytes: &[u8], error: CorruptDataError) -> Unusable<'_> {
         (InvalidTypeFlag { .. }, b'K') => Why::Link,
         (InvalidTypeFlag { .. }, b'S') => Why::Sparse,
         (InvalidTypeFlag { .. }, kind) => Why::UnknownType(kind),
-        // The highest bit says that the size is a binary number.
+        // The highest bit means that the size is a binary number.
         (InvalidPayloadSize { .. }, _) if header[124] & 0x80 != 0 => Why::TooLarge,
         _ => Why::Corrupt(error),
     };
     Unusable { entry, why }
 }
 
-/// The contents of the entry whose header is block `index`, if all of them are there and their size is written in octal
+/// The contents of the entry whose header is block `index`, if they are complete and the size is written in octal
 /// digits.
 fn payload(bytes: &[u8], index: usize) -> Option<&[u8]> {
     let start = (index + 1) * BLOCK;

@@ -1,9 +1,9 @@
-//! Readers of what boot loader and firmware hand over. All of it is untrusted input: every reader is total, and damage
-//! is an error or counts as missing.
+//! Readers of the data that boot loader and firmware hand over. All of it is untrusted input: every reader accepts any
+//! bytes, and damage is an error or counts as missing.
 //!
-//! Read `start_info` first: what every boot loader says. `pvh` and `multiboot2` are its two forms; `record` reads
-//! numbers from bytes. `options` reads the command line, `acpi` the firmware's tables, and `archive` the boot
-//! archive with its `programs` and the kernel's `symbols`.
+//! Read `start_info` first: the data that every boot loader hands over. `pvh` and `multiboot2` are its two forms;
+//! `record` reads numbers from bytes. `options` reads the command line, `acpi` the firmware's tables, and
+//! `archive` the boot archive with its `programs` and the kernel's `symbols`.
 
 pub mod acpi;
 pub mod archive;

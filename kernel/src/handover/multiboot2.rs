@@ -2,8 +2,8 @@
 //! All of it is untrusted input: no code here indexes or overflows.
 
 use super::record::Record;
-use super::start_info::{Error, MOST_ENTRIES, StartInfo, command_line};
-use crate::mm::memory_map::{Kind, MemoryMap, Region};
+use super::start_info::{MOST_ENTRIES, StartInfo, StartInfoError, command_line, kind, known};
+use crate::mm::memory_map::{MemoryMap, Region};
 use core::ops::Range;
 
 /// The value of `eax` when a multiboot2 boot loader starts an image.
@@ -30,20 +30,12 @@ const NEW_RSDP: u32 = 15;
 /// entry.
 const MAP_HEAD_BYTES: usize = 16;
 const ENTRY_BYTES: usize = 24;
-/// Types of memory.
-const TYPE_RAM: u32 = 1;
-const TYPE_ACPI: u32 = 3;
 
 /// A tag: its type, its bytes, and its offset in the information.
 struct Tag<'a> {
     kind: u32,
     bytes: Record<'a>,
     at: usize,
-}
-
-/// A field of a record, or [`Error::Unreadable`] where the record is too short.
-fn known<T>(value: Option<T>) -> Result<T, Error> {
-    value.ok_or(Error::Unreadable)
 }
 
 /// The tag at offset `at` of these bytes.
@@ -56,10 +48,11 @@ fn tag(bytes: &[u8], at: usize) -> Option<Tag<'_>> {
 
 /// Reads the information at physical address `address`; `read` returns the bytes of a physical range. Of several tags
 /// of the same type, the first counts.
-pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo<'a>, Error> {
-    let bytes = |length: u64| address.checked_add(length).and_then(|end| read(address..end)).ok_or(Error::Unreadable);
+pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo<'a>, StartInfoError> {
+    let bytes =
+        |length: u64| address.checked_add(length).and_then(|end| read(address..end)).ok_or(StartInfoError::Unreadable);
     let size = known(Record(bytes(HEAD_BYTES)?).u32(0))?;
-    let all = bytes(Some(size).filter(|&size| size <= MOST_BYTES).ok_or(Error::Unreadable)?.into())?;
+    let all = bytes(Some(size).filter(|&size| size <= MOST_BYTES).ok_or(StartInfoError::Unreadable)?.into())?;
 
     let (mut map, mut archive, mut line, mut old_rsdp, mut new_rsdp) = (None, None, None, None, None);
     let mut at = HEAD_BYTES as usize;
@@ -81,30 +74,27 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
             NEW_RSDP if new_rsdp.is_none() => new_rsdp = Some(contents()),
             _ => {}
         }
-        // No tag is longer than all of the information, which is small enough that nothing overflows.
+        // No tag is longer than the information as a whole, which is small enough that nothing
+        // overflows.
         at += tag.bytes.0.len().next_multiple_of(TAG_ALIGN);
     }
-    let map = map.ok_or(Error::NoMemoryMap)?;
+    let map = map.ok_or(StartInfoError::NoMemoryMap)?;
     Ok(StartInfo { map, archive, rsdp: new_rsdp.or(old_rsdp), command_line: line.unwrap_or("") })
 }
 
 /// The memory map in this tag. Its entries may be longer than the part that is read here.
-fn memory_map(tag: Record) -> Result<MemoryMap, Error> {
+fn memory_map(tag: Record) -> Result<MemoryMap, StartInfoError> {
     let entry_bytes = known(tag.u32(8))? as usize;
     let entries = known(tag.0.get(MAP_HEAD_BYTES..))?;
     if entry_bytes < ENTRY_BYTES || entries.len() % entry_bytes != 0 {
-        return Err(Error::Unreadable);
+        return Err(StartInfoError::Unreadable);
     }
     if entries.len() / entry_bytes > MOST_ENTRIES as usize {
-        return Err(Error::TooManyRegions);
+        return Err(StartInfoError::TooManyRegions);
     }
     let mut map = MemoryMap::default();
     for entry in entries.chunks_exact(entry_bytes).map(Record) {
-        let kind = match known(entry.u32(16))? {
-            TYPE_RAM => Kind::Ram,
-            TYPE_ACPI => Kind::Acpi,
-            _ => Kind::Reserved,
-        };
+        let kind = kind(known(entry.u32(16))?);
         map.push(Region::sized(known(entry.u64(0))?, known(entry.u64(8))?, kind))?;
     }
     Ok(map)
@@ -114,6 +104,7 @@ fn memory_map(tag: Record) -> Result<MemoryMap, Error> {
 mod tests {
     use super::*;
     use crate::handover::record::fuzz::{damaged, read_from};
+    use crate::handover::start_info::cases;
     use multiboot2::{
         Builder, CommandLineTag, MaybeDynSized, MemoryArea, MemoryMapTag, ModuleTag, RsdpV1Tag, RsdpV2Tag,
     };
@@ -123,7 +114,7 @@ mod tests {
     /// Address of the information.
     const AT: u64 = 0x9_0000;
 
-    fn parse_bytes(bytes: &[u8]) -> Result<StartInfo<'_>, Error> {
+    fn parse_bytes(bytes: &[u8]) -> Result<StartInfo<'_>, StartInfoError> {
         parse(AT, read_from(AT, bytes))
     }
 
@@ -172,7 +163,8 @@ mod tests {
         assert_eq!((root, info.archive), (Some(2), None));
     }
 
-    /// Information with a memory map of entries of `entry_bytes` bytes, of which `cut` bytes are cut off.
+    /// Information with a memory map whose entries have `entry_bytes` bytes; `cut` bytes are cut off the
+    /// end of the map.
     fn with_entries(entry_bytes: u32, cut: usize) -> Vec<u8> {
         let mut entries = Vec::new();
         for (start, bytes) in [(0x1000u64, 0x1000u64), (0x10_0000, 0x8000)] {
@@ -196,41 +188,36 @@ mod tests {
             let bytes = with_entries(entry_bytes, 0);
             let info = parse_bytes(&bytes).expect("nothing is wrong with it");
             assert!(info.map.ram().eq([0x1000..0x2000, 0x10_0000..0x10_8000]), "{entry_bytes}");
-            assert_eq!(parse_bytes(&with_entries(entry_bytes, 1)).expect_err("cut"), Error::Unreadable);
+            assert_eq!(parse_bytes(&with_entries(entry_bytes, 1)).expect_err("cut"), StartInfoError::Unreadable);
         }
         for entry_bytes in [0, 1, 23] {
             let mut bytes = with_entries(24, 0);
             bytes[16] = entry_bytes;
-            assert_eq!(parse_bytes(&bytes).expect_err("too short"), Error::Unreadable);
+            assert_eq!(parse_bytes(&bytes).expect_err("too short"), StartInfoError::Unreadable);
         }
     }
 
     #[test]
     fn a_loader_without_a_memory_map_is_refused() {
-        assert_eq!(parse_bytes(&built(Builder::new())).expect_err("no map"), Error::NoMemoryMap);
+        assert_eq!(parse_bytes(&built(Builder::new())).expect_err("no map"), StartInfoError::NoMemoryMap);
     }
 
     #[test]
     fn a_long_command_line_is_read_or_refused_but_never_cut() {
         let areas = [MemoryArea::new(0, 0x9f000, 1u32)];
-        let with = |words: usize| {
-            let line = CommandLineTag::new(&"lock=mcs ".repeat(words));
+        let with = |line: &str| {
+            let line = CommandLineTag::new(line);
             let bytes = built(Builder::new().cmdline(line).mmap(MemoryMapTag::new(&areas)));
             parse_bytes(&bytes).map(|info| info.command_line.len())
         };
-        assert_eq!(with(700), Ok(6300));
-        assert_eq!(with(7281), Ok(65529));
-        assert_eq!(with(7282), Err(Error::LongCommandLine));
+        cases::long_command_lines_are_read_or_refused(with);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4096))]
         #[test]
         fn damaged_information_is_read_or_refused(bytes in damaged(sample())) {
-            if let Ok(info) = parse_bytes(&bytes) {
-                prop_assert!(info.map.ram_bytes() <= crate::mm::memory_map::ADDRESSES_END);
-                prop_assert!(info.archive.is_none_or(|range| range.start <= range.end));
-            }
+            cases::is_read_or_refused(parse_bytes(&bytes));
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Options {
 pub struct Unknown<'a>(pub &'a str);
 
 impl Options {
-    /// Reads a command line. Of an option that is given twice, the last counts.
+    /// Reads a command line. If an option is given twice, the last one counts.
     ///
     /// # Errors
     /// The first word that is no option.

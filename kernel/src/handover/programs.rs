@@ -23,7 +23,7 @@ pub enum Problem<'a> {
     Malformed(&'a str, Malformed),
     /// A line of the boot list cannot be read.
     #[error("{0}")]
-    Line(abi::boot::Error<'a>),
+    Line(abi::boot::BootListError<'a>),
     /// A line names a CPU that the machine does not have.
     #[error("boot list, line {line}: there is no CPU {cpu}")]
     NoCpu {
@@ -42,8 +42,8 @@ pub enum Problem<'a> {
     },
 }
 
-/// The archive's programs, in its order: a program's index is its image number. The boot list, the symbols and the file
-/// that says that the machine is watched are not programs.
+/// The archive's programs, in its order: a program's index is its image number. These files are not programs: the boot
+/// list, the symbols, and the file that requests a watched machine.
 pub fn programs<'a>(archive: &Archive<'a>) -> impl Iterator<Item = Result<Program<'a>, Problem<'a>>> {
     let files = archive.files().filter(|file| ![BOOT_LIST, WATCH, symbols::FILE].contains(&file.name));
     files.map(|File { name, data }| match ParsedImage::parse(data) {

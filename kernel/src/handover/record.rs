@@ -69,7 +69,8 @@ pub(crate) mod fuzz {
         )
     }
 
-    /// These bytes with some damage: bytes and numbers are overwritten, with any value or with the limits of a range.
+    /// These bytes with some damage: bytes and numbers are overwritten with arbitrary values or with limits of a
+    /// range.
     pub fn damaged(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
         let number = prop_oneof![extreme(), (any::<u64>(), 1usize..9)];
         proptest::collection::vec((0..bytes.len(), number), 0..6).prop_map(move |damage| {

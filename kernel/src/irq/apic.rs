@@ -99,7 +99,7 @@ impl LocalApic {
     }
 
     fn write(self, register: u64, value: u32) {
-        // SAFETY: as in `read`; the callers answer for the effect of these registers on other CPUs.
+        // SAFETY: as in `read`; the callers ensure that the effect on other CPUs is right.
         unsafe { direct::<u32>(self.registers + register).write_volatile(value) };
     }
 

@@ -3,8 +3,8 @@
 /// The consequence of an interrupt for the program that it interrupts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// An event: other programs get their turn.
+    /// An event that ends the program's turn: other programs get theirs.
     Event,
-    /// No event: the program continues.
+    /// No such event: the program continues.
     Nothing,
 }

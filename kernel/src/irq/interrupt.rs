@@ -1,4 +1,5 @@
-//! Interrupts: the action for each vector from 32 on, whether it interrupts a program or an idle CPU.
+//! Interrupts: the action for each vector from 32 on. It is the same for an interrupted program and
+//! an idle CPU.
 
 use super::apic::LocalApic;
 use super::cause::Cause;
@@ -21,10 +22,11 @@ pub fn accept(vector: u8) -> Cause {
     let cause = match vector {
         vectors::SPURIOUS => {
             SPURIOUS.fetch_add(1, Ordering::Relaxed);
-            // A spurious interrupt is not ended: the APIC is not in one.
+            // A spurious interrupt needs no end of interrupt, because the APIC does not count it as
+            // being handled.
             return Cause::Nothing;
         }
-        // The CPU must only look for work.
+        // Nothing else to do: the CPU looks for work.
         vectors::WAKE => Cause::Event,
         vectors::COM1 => {
             console::receive();

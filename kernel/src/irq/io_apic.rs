@@ -31,8 +31,8 @@ struct IoApic {
 
 impl IoApic {
     fn read(&self, register: u32) -> u32 {
-        // SAFETY: `set_up`'s caller vouches for the device, which is in the direct map, uncached. Selecting and reading
-        // have no other effect, and the callers' lock keeps the two accesses together.
+        // SAFETY: The caller of `set_up` ensures that the device exists and is in the direct map, uncached. Selecting
+        // and reading have no other effect, and the callers' lock keeps the two accesses together.
         unsafe {
             direct::<u32>(self.registers + SELECT).write_volatile(register);
             direct::<u32>(self.registers + WINDOW).read_volatile()

@@ -1,10 +1,11 @@
-//! What the hardware answers the layer.
+//! The hardware's answers to the layer.
 use super::locks::Locks;
 use super::metal::{Metal, Saved};
 use super::platform::{Place, platform};
 use super::serial;
 use super::user_contexts::UserContexts;
 use crate::devices::console;
+use crate::guest::{host, msrs};
 use crate::storage::channels::Pool;
 use crate::storage::links::Links;
 use crate::storage::{NoLog, Of};
@@ -32,15 +33,14 @@ impl Machine for Metal {
     }
     // The stubs have already saved the registers into this memory.
     fn store_registers(_: &mut Of<UserContexts>, _: u32, _: Saved) {}
-    // The kernel does not drive VT-x yet, so the layer sees a processor without it.
-    fn real_vmxinfo(_: u32) -> u32 {
-        0
+    fn real_vmxinfo(index: u32) -> u32 {
+        host::capability(index)
     }
-    fn vmcs_host(_: u32) -> u64 {
-        0
+    fn vmcs_host(field: u32) -> u64 {
+        host::field(field)
     }
-    fn rdmsr(_: u32) -> u64 {
-        0
+    fn rdmsr(register: u32) -> u64 {
+        msrs::read(register)
     }
     fn has_serial(cpu: u32) -> bool {
         console::has_serial(cpu)
@@ -54,7 +54,7 @@ impl Machine for Metal {
             Map::<Metal, Received>::set(rx_buf, key, Cell { value: byte.into() });
         }
     }
-    // The console waits until the device has room, so the transmitter is always done.
+    // The console waits until the device has room, so the transmitter has always finished.
     fn serial_sent(_: u32) -> u32 {
         1
     }

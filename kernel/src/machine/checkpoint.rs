@@ -3,9 +3,10 @@
 //! [`WATCH`].
 //!
 //! A CPU is quiescent before an entry and between two steps of one: it then holds no lock, and the invariant is proved
-//! to hold. One CPU finds that a checkpoint is wanted and leads. Each other CPU joins when it becomes quiescent: idle
-//! CPUs because they are woken, programs because their time slices end. The leader writes the shared state. Then each
-//! CPU in turn writes the state that it owns, which no other CPU touches. Then all CPUs continue.
+//! to hold. A CPU that finds a request for a checkpoint becomes its leader. Each other CPU joins when it becomes
+//! quiescent. Idle CPUs become quiescent because they are woken, and programs enter the kernel when their time slices
+//! end. The leader writes the shared state. Then each CPU in turn writes the state that it owns, which no other CPU
+//! touches. Then all CPUs continue.
 use super::com2::Line;
 use super::{Metal, platform};
 use crate::cpu::block;
@@ -32,7 +33,8 @@ static ENTRIES: AtomicU64 = AtomicU64::new(0);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 /// How often CPUs have become quiescent.
 static PASSES: AtomicU64 = AtomicU64::new(0);
-/// How many quiescent states pass between two looks at the line for a request: a look costs more than most entries.
+/// The number of quiescent states between two checks of the line for a request; a check costs more than most
+/// entries.
 const SELDOM: u64 = 64;
 
 /// The CPU that leads the checkpoint, or [`NOBODY`].
@@ -91,13 +93,14 @@ pub(super) fn pass(layer: &mut Cpu<'static, Metal>, at: Quiescent) {
 
 #[cold]
 fn meet(layer: &mut Cpu<'static, Metal>, at: Quiescent) {
-    // The CPU's number comes from the hardware, not from the state, which is to be compared with it (H19).
+    // The CPU's number comes from the hardware. The state's own number is compared with it (H19).
     let me = block::number() as u32;
     let user = at != Quiescent::Step;
     ENTRIES.fetch_add(user.into(), Relaxed);
     CALLS.fetch_add((at == Quiescent::Call).into(), Relaxed);
     if !user {
-        // The CPU may be about to halt. The timer makes it look again in a while even if nothing happens.
+        // The CPU may be about to halt, and nothing else may happen. The timer therefore makes it check
+        // again after a while.
         timer::begin(me as usize, true);
     }
     if LEADER.load(SeqCst) != NOBODY {
@@ -152,7 +155,7 @@ fn lead(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
 
 /// Follows in a checkpoint: waits for this CPU's turn, writes, and waits until the checkpoint is over.
 ///
-/// The checkpoint is not over before this CPU has joined, because the leader waits for all.
+/// The checkpoint cannot be over before this CPU has joined, because the leader waits for all CPUs.
 fn follow(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     let (over, leader) = (OVER.load(SeqCst), LEADER.load(SeqCst));
     JOINED.fetch_add(1, SeqCst);

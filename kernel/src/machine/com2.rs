@@ -24,8 +24,8 @@ impl Line {
         Line { uart: None, waiting: [0; ROOM], used: 0 }
     }
 
-    /// Sets the UART up; returns whether there is one. Earlier input is dropped: the watching program asks nothing
-    /// before the machine is ready.
+    /// Sets the UART up; returns whether there is one. Earlier input is dropped: the watching program sends no
+    /// request before the machine is ready.
     pub fn open(&mut self) -> bool {
         // SAFETY: these are COM2's ports, and only this line uses them.
         self.uart = unsafe { Uart::open(COM2, Interrupts::None, |_| ()) };
@@ -37,8 +37,8 @@ impl Line {
         self.uart.as_mut()?.receive()
     }
 
-    /// Sends the bytes that wait. If the transmitter takes nothing for [`PATIENCE`], the machine ends: the watching
-    /// program would take missing bytes for a fault of the kernel.
+    /// Sends the bytes that wait. If the transmitter takes nothing for [`PATIENCE`], the machine ends. Otherwise
+    /// the watching program would take missing bytes for a bug of the kernel.
     pub fn flush(&mut self) {
         let waiting = &self.waiting[..core::mem::take(&mut self.used)];
         let Some(uart) = &mut self.uart else { return };

@@ -3,6 +3,9 @@ use super::lines::Lines;
 use super::metal::Metal;
 use super::platform::Place;
 use super::user_contexts::UserContexts;
+use crate::guest::fields::{Fields, find, pages};
+use crate::guest::nested::{LEAVES, Leaf, Nested, Upper};
+use crate::guest::page::Page;
 use crate::mm::direct_map::direct_map;
 use crate::storage::channels::{Blocks, Mail};
 use crate::storage::directories::Directories;
@@ -14,6 +17,7 @@ use core::sync::atomic::AtomicU32;
 use domain::{Data, Field, Storage};
 use layer::core::constants::*;
 use layer::core::fields::*;
+use layer::objects::vmx::vmcs::VMCS_SIZE;
 
 crate::arrays!(Metal, array);
 crate::erased_fields!(Metal);
@@ -52,8 +56,8 @@ impl Storage<SyncChannels> for Metal {
     fn at(place: Place) -> Of<Blocks> {
         let name = <SyncChannels as Field<Metal>>::NAME;
         let blocks = place.platform.keep_each(NUM_CHAN as usize, name, |_| [0; 4]);
-        // SAFETY: primitives 19 to 24 touch only the blocks of channels whose locks their CPU holds, which is proved of
-        // the layer. Code that reads all of them does so while the other CPUs wait.
+        // SAFETY: primitives 19 to 24 access only the blocks of channels whose locks their CPU holds; this is proved.
+        // Code that reads all of them does so while the other CPUs wait.
         Of(unsafe { Blocks::new(blocks) })
     }
 }
@@ -83,10 +87,31 @@ impl Storage<layer::core::fields::Directories> for Metal {
     }
 }
 
+impl Storage<VmcsFields> for Metal {
+    type Map = Of<Fields>;
+    fn at(place: Place) -> Of<Fields> {
+        let (kind, name) = (find(), <VmcsFields as Field<Metal>>::NAME);
+        let kept = place.platform.keep_each(kind.map_or(0, pages), name, |_| Page::zero());
+        let beside = &mut place.platform.keep_each(1, name, |_| [0; VMCS_SIZE as usize])[0];
+        Of(Fields::new(kind, kept, beside))
+    }
+}
+
+impl Storage<EptEntries> for Metal {
+    type Map = Of<Option<Nested>>;
+    fn at(place: Place) -> Of<Option<Nested>> {
+        let name = <EptEntries as Field<Metal>>::NAME;
+        Of(find().ok().map(|kind| {
+            let upper = &place.platform.keep_each(1, name, |_| Upper::empty())[0];
+            Nested::new(kind, upper, place.platform.keep_each(LEAVES, name, |_| Leaf::uninit()))
+        }))
+    }
+}
+
 /// The window of the users' frames.
 fn users(place: Place) -> Window {
-    // SAFETY: the direct map has all of memory, and the kernel keeps nothing in users' frames. It is proved of the
-    // layer which CPU touches which frame. A program that has a frame mapped does not run while its CPU's kernel does.
+    // SAFETY: the direct map has all of memory, and the kernel keeps nothing in users' frames. It is proved which CPU
+    // accesses which frame. A program that has a frame mapped does not run while its CPU executes the kernel.
     unsafe { Window::new(direct_map(), place.platform.user_frames()) }
 }
 

@@ -11,8 +11,8 @@ use layer::core::fields::Line;
 /// A CPU's view of the lines.
 ///
 /// On the CPU that owns the UART, the entry of COM1's line also sets the mask of that line in the hardware. No other
-/// entry of any CPU touches hardware, and all other lines stay masked. Different keys are different elements of the
-/// array.
+/// entry of any CPU affects the hardware, and all other lines stay masked. Different keys are different elements of
+/// the array.
 #[derive(Debug)]
 pub struct Lines<D: Domain> {
     array: Array<Line<D>, { IOAPIC_LINES as usize }>,
@@ -40,7 +40,8 @@ impl<D: Domain<Word = u32, Flag = bool>> Entries<[u32; 1], Line<D>> for Lines<D>
         if self.drives && key == [COM1_LINE] {
             io_apic::open_com1(value.enabled);
             if value.enabled {
-                // Bytes that came while the line was masked made no edge, and no edge comes before they are taken.
+                // For bytes that came while the line was masked there was no edge, and there will be none before
+                // they are taken.
                 console::receive();
             }
         }

@@ -31,7 +31,7 @@ impl<T: Object<Metal>> machine::Lock<Metal, T> for Locks<T> {
 
 /// A lock that is held.
 pub struct Held<'a, T> {
-    // Declared first, so that the lock is released before the bell rings.
+    // This field is declared first, so that the lock is released before the bell rings.
     object: Guard<'a, T>,
     _bell: Bell,
 }
@@ -51,7 +51,7 @@ impl<T> DerefMut for Held<'_, T> {
     }
 }
 
-/// Rings for this CPU, if there is one, when it is dropped.
+/// If it holds the number of a CPU, rings for this CPU when it is dropped.
 struct Bell(Option<u32>);
 
 impl Drop for Bell {

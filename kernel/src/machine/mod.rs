@@ -1,18 +1,18 @@
 //! The kernel's machine, as the layer sees it: words are registers, and each field has its own storage.
 //!
-//! Read [`run`] first: the main loop, whose hooks [`hooks`] gives to boot. [`Metal`] is the machine itself, and
-//! `answers` says what the hardware answers the layer, with `system` for system calls and [`serial`] for the UART.
-//! `fields` gives each field its storage (the table below), on the [`Platform`] that boot has found; `state` makes the
-//! whole state at boot. `program_table` counts the programs, and [`checkpoint`] writes the state to a watcher, over
-//! `com2`. Two modules stand beside the main loop: `short_path` is one system call again, in fewer instructions, and
-//! [`fault_injection`] lets images break the state.
+//! Read [`run`] first: the main loop, whose hooks [`hooks`] passes to boot. [`Metal`] is the machine itself. `answers`
+//! has the hardware's answers to the layer, with `system` for system calls and [`serial`] for the UART. `fields` gives
+//! each field its storage (the table below), on the [`Platform`] that boot has found; `state` makes the whole state at
+//! boot. [`guest`] turns virtualisation on and runs a CPU's guest. `program_table` counts the programs, and
+//! [`checkpoint`] writes the state to a watcher, over `com2`. Two modules stand beside the main loop: `short_path` is a second version of one system call that takes fewer
+//! instructions, and [`fault_injection`] lets images break the state.
 //!
-//! Nothing here decides what a primitive does. The table says why different entries are different memory, storage by
-//! storage:
+//! No code here decides what a primitive does. The table shows, for each storage, why different entries are
+//! different memory:
 //!
 //! | field | storage | memory |
 //! |-------|------|--------|
-//! | `AC`, `kctxt`, `vmxinfo`, `vmcs`, `vmx`, `rx_buf`, `cons_buf` | [`Array`] | a slice a CPU, cut out of kernel memory |
+//! | `AC`, `kctxt`, `vmxinfo`, `vmx`, `rx_buf`, `cons_buf` | [`Array`] | a slice a CPU, cut out of kernel memory |
 //! | `ioapic.lines` | `Lines` | the same, and the mask of one line in the I/O APIC |
 //! | `AT` | [`Allocation`] | one slice and the bits of free frames, inside the allocation table's lock |
 //! | `tcb.next` | [`Links`] | two slices |
@@ -21,13 +21,15 @@
 //! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
 //! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
 //! | `HP` | [`Physical`] | users' frames |
-//! | every ghost field, and `ept` until the kernel drives VT-x | [`ErasedMap`] | none |
+//! | `vmcs` | [`Fields`] | the CPU's VMCS or VMCB, and a slice beside it |
+//! | `ept` | [`Nested`] | the CPU's nested page tables, in kernel memory; none if it runs no guests |
+//! | every ghost field | [`ErasedMap`] | none |
 //!
 //! Kernel memory lies below 1 GiB, and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
-//! the first seven kinds are disjoint from each other and from `pt` and `HP`. `pt` and `HP` share the users' frames: a
-//! frame is either a page table or data. The ghost field `pperm` says which, and every access asserts it; that is
-//! proved. CPUs share `ptpool`, `pt` and `HP`. A directory belongs to the CPU of its thread ([`Directories`] checks
-//! this in builds with debug assertions). A frame belongs to the CPU that was given it, as `pperm` says too.
+//! the kinds other than `pt` and `HP` are disjoint from each other and from these two. `pt` and `HP` share the users'
+//! frames: a frame is either a page table or data. The ghost field `pperm` records which, and every access asserts it;
+//! that is proved. CPUs share `ptpool`, `pt` and `HP`. A directory belongs to the CPU of its thread ([`Directories`]
+//! checks this in builds with debug assertions). A frame belongs to the CPU that allocated it, as `pperm` records too.
 //!
 //! [`Allocation`]: crate::storage::Allocation
 //! [`Array`]: crate::storage::Array
@@ -36,6 +38,8 @@
 //! [`Links`]: crate::storage::links::Links
 //! [`Mail`]: crate::storage::channels::Mail
 //! [`ErasedMap`]: crate::storage::ErasedMap
+//! [`Fields`]: crate::guest::fields::Fields
+//! [`Nested`]: crate::guest::nested::Nested
 //! [`PageTables`]: crate::storage::frames::PageTables
 //! [`Physical`]: crate::storage::frames::Physical
 mod answers;
@@ -43,6 +47,7 @@ pub mod checkpoint;
 mod com2;
 pub mod fault_injection;
 mod fields;
+pub mod guest;
 pub mod hooks;
 mod lines;
 mod locks;

@@ -16,7 +16,8 @@ use layer::core::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, NUM_PROC};
 const _: () =
     assert!(KERN_LOW as u64 * PAGE_SIZE == USER_FRAMES_START && KERN_HIGH as u64 * PAGE_SIZE == USER_FRAMES_END);
 
-/// The platform: all of the machine but its CPUs. It is constant once the first CPU runs the layer.
+/// The platform: the whole machine except its CPUs. The platform is constant once the first CPU
+/// runs the layer.
 pub struct Platform {
     /// Physical memory.
     pub memory: MemoryMap,
@@ -57,13 +58,13 @@ pub fn platform() -> &'static Platform {
 ///
 /// # Panics
 /// When it is called a second time: a bug.
-pub fn set_platform(boot: &mut Boot) -> Result<&'static Platform, frames::Error> {
+pub fn set_platform(boot: &mut Boot) -> Result<&'static Platform, frames::FramesError> {
     let mut free = core::mem::replace(&mut boot.frames, Frames::NONE);
     let spaces = paging::user_spaces(&mut free, boot.root, NUM_PROC.into())?;
     let memory = boot.memory.clone();
     let nps = memory.end_frame();
     let io_apic_lines = boot.io_apic_lines.min(IOAPIC_LINES);
-    // The platform itself takes free memory, so it gets the rest afterwards.
+    // The platform itself takes free memory, so it gets what is left afterwards.
     let nothing = Lock::new(Frames::NONE);
     let platform = keep(&mut free, Platform { memory, nps, io_apic_lines, spaces, free: nothing })?;
     *platform.free.lock() = free;
@@ -72,11 +73,11 @@ pub fn set_platform(boot: &mut Boot) -> Result<&'static Platform, frames::Error>
 }
 
 impl Platform {
-    /// Makes `count` values in kernel memory of their own, which is never given back.
+    /// Makes `count` values in kernel memory of their own, which is never freed.
     ///
-    /// Refuses the machine where kernel memory is too small for these values, which messages call `name`.
+    /// Refuses the machine if kernel memory is too small for these values; messages call them `name`.
     pub(super) fn keep_each<T>(&self, count: usize, name: &str, make: impl FnMut(usize) -> T) -> &'static mut [T] {
-        // Making a value may take memory as well, so the lock must be free by then.
+        // Making a value may allocate memory as well, so the lock must be free by then.
         let room = room(&mut self.free.lock(), count);
         match room {
             Ok(room) => furnish(room, make),
@@ -84,7 +85,8 @@ impl Platform {
         }
     }
 
-    /// Users' frames. All frames that the layer may hand out lie among them, and none of the kernel's does.
+    /// Users' frames. All frames that the layer may hand out are among these frames, and no frame of the
+    /// kernel is.
     pub(super) fn user_frames(&self) -> Range<u32> {
         KERN_LOW..KERN_HIGH.min(self.nps)
     }

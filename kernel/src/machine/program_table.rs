@@ -1,5 +1,5 @@
-//! The program table: the programs, the boot list, the programs that run, and the counts that decide when the machine
-//! goes off.
+//! The program table: the programs, the boot list, the running programs, and the counts that decide when the machine
+//! is switched off.
 use super::{Metal, Platform, checkpoint};
 use crate::handover::archive::{Archive, BOOT_LIST};
 use crate::handover::programs::{Problem, Program, Start, programs, starts};
@@ -18,10 +18,10 @@ use syscall::trace::Report;
 pub struct ProgramTable {
     programs: &'static [Program<'static>],
     starts: &'static [Start<'static>],
-    /// The next line of `starts` for each CPU; beyond the end once the CPU has found no further line.
+    /// The next line of `starts` for each CPU; past the end once the CPU has found no further line.
     begun: [AtomicUsize; MAX_CPUS],
-    /// For each CPU: the number of its programs that have not ended, plus one as long as it may have lines of the boot
-    /// list left.
+    /// For each CPU: the number of its programs that have not ended, plus one as long as lines of the boot list may be
+    /// left for it.
     busy: [AtomicU32; MAX_CPUS],
     /// Number of CPUs that still have work.
     busy_cpus: AtomicU32,
@@ -174,7 +174,7 @@ impl ProgramTable {
     }
 
     /// Called by CPU `cpu` when it has nothing to run. If it has no task left either, all its programs have ended and
-    /// have given back what they had. The last CPU to get there switches the machine off.
+    /// have given back everything. The last CPU to reach this point switches the machine off.
     #[inline(never)]
     pub fn idles(&self, cpu: u32) {
         if self.is_done(cpu)
@@ -185,8 +185,8 @@ impl ProgramTable {
         }
     }
 
-    /// Whether CPU `cpu` has no task and never gets another: all its programs have ended, and only they and the boot
-    /// list could give it one.
+    /// Whether CPU `cpu` has no task and never gets another. All its programs have ended, and only they and the boot
+    /// list could give it a task.
     #[inline(always)]
     pub fn is_done(&self, cpu: u32) -> bool {
         self.busy[cpu as usize].load(Ordering::Acquire) == 0

@@ -1,13 +1,14 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
 use super::checkpoint::{self, Quiescent};
 use super::program_table::{self, program_table};
-use super::{Metal, Saved, processor, serial, set_platform, shared};
+use super::{Metal, Saved, guest, processor, serial, set_platform, shared};
 use crate::cpu::block::{Cpu as Hardware, Thread};
 use crate::cpu::trap::Entry;
 use crate::cpu::vectors::{self, page_fault};
 use crate::devices::power::refuse;
 use crate::entry::ring3::{Way, enter, go_on};
 use crate::entry::stubs::take_interrupts;
+use crate::guest::virtualisation::Missing;
 use crate::image::Boot;
 use crate::irq::cause::Cause;
 use crate::irq::{interrupt, timer};
@@ -20,10 +21,11 @@ use layer::core::constants::slot;
 use layer::core::fields::UserContexts;
 use layer::core::state::{Cpu, TrapInfo};
 use layer::core::stuck::Stuck;
-use syscall::entry::{self, STEPS_AT_ONCE, Step};
+use syscall::entry::{self, EntryStep, STEPS_AT_ONCE};
 use syscall::next::Next;
 
-// A result of four words is moved as such; fields of different widths would be copied byte by byte.
+// A result of four words is moved as words; fields of different widths would be copied byte by
+// byte.
 const _: () = assert!(size_of::<Result<Next<Metal>, Stuck>>() == 16);
 
 /// The part of the layer's state that a CPU owns, and the shared objects.
@@ -55,6 +57,10 @@ pub(super) fn start(hardware: &mut Hardware) -> ! {
     let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
     hardware.set_state(layer);
     let layer = own(hardware);
+    if let Err(missing @ (Missing::Refused | Missing::Different)) = guest::turn_on(layer) {
+        // The boot report has said what CPU 0 has.
+        crate::say!("cairn: CPU {} runs no guests: {missing}", layer.own.cpu);
+    }
     let first = entry::boot(layer, 0);
     program_table().runs(layer.own.cpu, layer.own.cur);
     finish(hardware, first);
@@ -92,12 +98,26 @@ pub(super) extern "C" fn any_call(hardware: &mut Hardware) {
     let saved = enter_layer(hardware, Quiescent::Call);
     let outcome = entry::system_call(own(hardware), saved);
     if let Ok(Next::ToUser(to_user)) = &outcome {
-        // No thread switch has happened: one would have given `Next::Switch`.
+        // No thread switch has happened: a switch would have returned `Next::Switch`.
         let thread = to_user.thread;
         debug_assert_eq!(own(hardware).own.uctxt.0.row(thread), hardware.thread().context);
         return;
     }
+    if let Ok(Next::ToGuest(_)) = &outcome {
+        return run_guest(hardware);
+    }
     finish(hardware, outcome);
+}
+
+/// Runs the guest of the program that has made the call. Returns if this program continues.
+#[cold]
+#[inline(never)]
+fn run_guest(hardware: &mut Hardware) {
+    let stopped = guest::run(own(hardware));
+    let outcome = entry::guest_exit(own(hardware), stopped.registers);
+    if !matches!(outcome, Ok(Next::ToUser(_))) {
+        finish(hardware, outcome);
+    }
 }
 
 /// Handles an entry through a gate.
@@ -105,7 +125,7 @@ pub(super) fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
     if let Entry::Interrupt { vector } = why
         && interrupt::accept(vector) == Cause::Nothing
     {
-        // SAFETY: the program was entered by `finish`, and nothing has changed since.
+        // SAFETY: `finish` entered the program, and nothing has changed since.
         unsafe { go_on(hardware) }
     }
     let saved = enter_layer(hardware, Quiescent::Trap);
@@ -115,7 +135,8 @@ pub(super) fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
             assert!(error & page_fault::RESERVED == 0, "a page-table entry has a reserved bit set");
             let cur = layer.own.cur;
             let rip = Map::<Metal, UserContexts>::get(&layer.own.uctxt, [cur, slot::EIP]).value;
-            // As exec_load and exec_store do on a fault; here the processor itself makes the access.
+            // The same is done by exec_load and exec_store on a fault; here the processor itself
+            // makes the access.
             layer.own.ti = TrapInfo { addr: address, ra: rip };
             entry::page_fault(layer, saved)
         }
@@ -127,7 +148,7 @@ pub(super) fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
         Entry::SystemCall => unreachable!("system calls have a hook of their own"),
     };
     finish(hardware, first);
-    // SAFETY: the program was entered by `finish`, and it runs on.
+    // SAFETY: `finish` entered the program, which continues to run.
     unsafe { go_on(hardware) }
 }
 
@@ -137,8 +158,8 @@ pub(super) fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
 fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
     let (number, before) = (hardware.number(), hardware.thread().context);
     let layer = own(hardware);
-    // A thread that runs again after another may be a new process with the same number: nothing left in registers
-    // belongs to it.
+    // If another thread ran in between, this thread may have a new process with the same number, so no old
+    // register values may remain.
     let stayed = matches!(entry, Ok(Next::ToUser(_)));
     let thread = match steps(layer, entry) {
         Ok(thread) => thread,
@@ -155,24 +176,24 @@ fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
     }
 }
 
-/// Panics: an entry or a step was stuck. It is proved that none is.
+/// Panics: an entry or a step was stuck. It is proved that this does not happen.
 #[cold]
 #[inline(never)]
 pub(super) fn is_stuck(stuck: Stuck) -> ! {
     panic!("a precondition was broken: {stuck:?}")
 }
 
-/// Takes the steps after an entry until a program continues, and returns its thread. A CPU that never has a program
-/// again halts in here.
+/// Takes the steps after an entry until a program continues, and returns its thread. A CPU that never gets a
+/// program again halts in this function.
 #[inline(always)]
 fn steps(layer: &mut Layer, entry: Result<Next<Metal>, Stuck>) -> Result<u32, Stuck> {
     let mut next = entry?;
     // Usually the only step is a switch to a program.
     if let Next::Switch(_) = next {
         match step(layer, next)? {
-            Step::User(to_user) => return Ok(to_user.thread),
-            Step::Kernel(more) => next = more,
-            Step::Guest(_) => unreachable!("only a system call runs a guest"),
+            EntryStep::User(to_user) => return Ok(to_user.thread),
+            EntryStep::Kernel(more) => next = more,
+            EntryStep::Guest(_) => unreachable!("only a system call runs a guest"),
         }
         checkpoint::pass(layer, Quiescent::Step);
     }
@@ -186,9 +207,9 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
         for _ in 0..STEPS_AT_ONCE {
             match step(layer, next)? {
-                Step::User(to_user) => return Ok(to_user.thread),
-                Step::Kernel(more) => next = more,
-                Step::Guest(_) => unreachable!("only a system call runs a guest"),
+                EntryStep::User(to_user) => return Ok(to_user.thread),
+                EntryStep::Kernel(more) => next = more,
+                EntryStep::Guest(_) => unreachable!("only a system call runs a guest"),
             }
             checkpoint::pass(layer, Quiescent::Step);
         }
@@ -198,13 +219,13 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
 
 /// Takes one step; a step that ends in a program leaves the kernel.
 #[inline(always)]
-fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
+fn step(layer: &mut Layer, next: Next<Metal>) -> Result<EntryStep<Metal>, Stuck> {
     if let Next::Switch(_) = next {
         program_table().runs(layer.own.cpu, layer.own.cur);
     }
     Ok(match next.step(layer)? {
-        Step::Kernel(Next::ToUser(to_user)) => Step::User(to_user),
-        Step::Guest(_) => unreachable!("only a system call runs a guest"),
+        EntryStep::Kernel(Next::ToUser(to_user)) => EntryStep::User(to_user),
+        EntryStep::Guest(_) => unreachable!("only a system call runs a guest"),
         step => step,
     })
 }

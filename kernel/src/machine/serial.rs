@@ -1,6 +1,6 @@
-//! The UART's log, as the layer reads it. The input since the last look is the event at the index where the layer looks
-//! next. The event is put there before an entry of the kernel and stays until it is consumed, so the layer gets the
-//! same answer each time it asks during that entry.
+//! The UART's log of events, as the layer reads it. The input since the last look becomes the event at the index that
+//! the layer reads next. The event is put there before an entry of the kernel and stays until it is consumed, so the
+//! layer gets the same answer each time it asks during that entry.
 use super::Metal;
 use crate::devices::console;
 use crate::sync::lock::Lock;

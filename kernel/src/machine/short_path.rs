@@ -1,8 +1,9 @@
 //! The short path of one system call: the hook of the kernel's image that handles system calls.
 //!
-//! The layer decides what a call does. The check of the number beforehand only separates the one call that takes few
-//! instructions. For this call every instruction counts, and the short path saves no register and stores no result that
-//! only other calls need. Without this module [`any_call`] would be the hook, and no program would see a difference.
+//! The layer defines what a call does. The check of the number beforehand only separates the one call that takes few
+//! instructions. For this call every instruction counts. The short path does not save registers or store results that
+//! only other calls need. If this module did not exist, [`any_call`] would be the hook, and no program would notice a
+//! difference.
 use super::Metal;
 use super::metal::Saved;
 use super::run::{any_call, is_stuck, own};
@@ -21,7 +22,7 @@ pub(super) extern "C" fn system_call(hardware: &mut Hardware, number: u32) {
         let layer = own(hardware);
         Map::<Metal, UserContexts>::get(&layer.own.uctxt, [layer.own.cur, slot::EAX]).value as u32
     };
-    // The saved number is the same; comparing it tells the compiler so.
+    // The saved number is the same; the comparison tells this to the compiler.
     if number != Call::GetQuota as u32 || pending::is_some() || saved_number(hardware) != number {
         return any_call(hardware);
     }

@@ -15,7 +15,7 @@ use layer::objects::queue::{Queue, Threads};
 /// Makes the shared objects of this machine at boot. It is called once.
 pub fn shared(platform: &'static Platform) -> &'static Shared<Metal> {
     let place = Place { platform, cpu: 0 };
-    // Boot has already seen that the memory is in few enough pieces.
+    // Boot has already checked that the memory consists of few enough pieces.
     let users = crate::mm::frames::Frames::of_users(&platform.memory).map_or(0, |frames| frames.free_bytes());
     let Channels { pool: Of(blocks), mailbox: Of(mail), .. } = Channels::<Metal>::boot(place);
     let locks = platform.keep_each(NUM_CHAN as usize, channels::LOCK, |_| Lock::new(()));

@@ -7,14 +7,14 @@ use domain::Domain;
 use layer::core::constants::{NUM_PROC, UCTXT_SIZE, slot};
 use layer::core::fields::Slot;
 
-// The layer and the stubs number the slots alike.
+// The layer and the stubs use the same numbers for the slots.
 const _: () = assert!(SLOTS == UCTXT_SIZE as usize);
 const _: () = assert!(context::Slot::Eip as u32 == slot::EIP && context::Slot::Esp as u32 == slot::ESP);
 const _: () = assert!(context::Slot::Eax as u32 == slot::EAX && context::Slot::R10 as u32 == slot::R10);
 const _: () = assert!(context::Slot::Eflags as u32 == slot::EFLAGS && context::Slot::Ebx as u32 == slot::EBX);
 
 /// The user contexts of a CPU's threads: 25 words for each thread, and floating-point state, which is not part of the
-/// layer's state. They are a slice of kernel memory of their own for this CPU.
+/// layer's state. They are a slice of kernel memory that belongs to this CPU.
 ///
 /// Different keys are different words of the slice. The stubs write the row of the program that they interrupt, and
 /// only while no other code of the CPU runs; they get its address from [`UserContexts::row`].
@@ -58,15 +58,16 @@ impl<D: Domain<Wide = u64>> Entries<[u32; 2], Slot<D>> for UserContexts {
 
     #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Slot<D> {
-        // SAFETY: `slot` returns the address of a word of the slice, which only the CPU that runs this touches.
+        // SAFETY: `slot` returns the address of a word of the slice, which only the CPU that runs this
+        // accesses.
         Slot { value: unsafe { self.slot(key).read() } }
     }
 
-    // A thread that begins with all registers 0 gets nothing of the previous thread with its number, not even the state
-    // outside the slots.
+    // A thread that begins with all registers 0 gets none of the previous thread's values, not even the state outside
+    // the slots.
     fn fill(&mut self, row: &[u32], value: Slot<D>) {
         if let &[thread] = row {
-            // SAFETY: as in `load`, of the whole row.
+            // SAFETY: as in `load`, for the whole row.
             unsafe { self.row(thread).write(UserContext::new()) };
         }
         fill_each(self, row, value);

@@ -7,14 +7,14 @@ use core::ptr;
 #[derive(Clone, Copy, Debug)]
 pub struct DirectMap(*mut u8);
 
-// SAFETY: it is an address and no access; each use of it states why the access is right.
+// SAFETY: this computes an address and makes no access; each use states why its access is right.
 unsafe impl Send for DirectMap {}
 // SAFETY: as above.
 unsafe impl Sync for DirectMap {}
 
 impl DirectMap {
     /// The map with physical address 0 at `base`. Nothing needs to be mapped at `base` itself: only the addresses that
-    /// are used count.
+    /// are used must be mapped.
     pub const fn at(base: *mut u8) -> Self {
         DirectMap(base)
     }
@@ -35,4 +35,9 @@ pub fn direct_map() -> DirectMap {
 #[inline(always)]
 pub fn direct<T>(physical: u64) -> *mut T {
     direct_map().pointer(physical)
+}
+
+/// Physical address of an object in the direct map.
+pub fn physical<T>(object: *const T) -> u64 {
+    (object.addr() as u64).wrapping_sub(DIRECT_MAP)
 }

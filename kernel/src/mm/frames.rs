@@ -1,4 +1,4 @@
-//! Kernel memory at boot: ranges of free physical memory. Page frames are cut from them and never given back. The layer
+//! Kernel memory at boot: ranges of free physical memory. Page frames are cut from them and never freed. The layer
 //! hands out users' page frames, which are not in these ranges.
 
 use super::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
@@ -11,7 +11,7 @@ const MAX_RANGES: usize = MAX_REGIONS + 64;
 
 /// Why memory could not be allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error {
+pub enum FramesError {
     /// No free range is large enough (the environment's fault: too little memory).
     #[error("too little memory below 1 GiB")]
     OutOfMemory,
@@ -20,9 +20,9 @@ pub enum Error {
     TooManyRanges,
 }
 
-impl From<Full> for Error {
+impl From<Full> for FramesError {
     fn from(Full: Full) -> Self {
-        Error::TooManyRanges
+        FramesError::TooManyRanges
     }
 }
 
@@ -35,7 +35,7 @@ impl Frames {
     pub const NONE: Frames = Frames(RangeSet::EMPTY);
 
     /// The free memory of `map` that lies in `window`.
-    pub fn new(map: &MemoryMap, window: Range<u64>) -> Result<Frames, Error> {
+    pub fn new(map: &MemoryMap, window: Range<u64>) -> Result<Frames, FramesError> {
         let mut frames = Frames::NONE;
         for range in map.ram() {
             frames.0.insert(range.start.max(window.start)..range.end.min(window.end))?;
@@ -44,12 +44,12 @@ impl Frames {
     }
 
     /// Users' page frames. The kernel only counts them; the layer hands them out.
-    pub fn of_users(map: &MemoryMap) -> Result<Frames, Error> {
+    pub fn of_users(map: &MemoryMap) -> Result<Frames, FramesError> {
         Frames::new(map, USER_FRAMES_START..USER_FRAMES_END)
     }
 
     /// Removes every page that `taken` touches from the free memory.
-    pub fn exclude(&mut self, taken: Range<u64>) -> Result<(), Error> {
+    pub fn exclude(&mut self, taken: Range<u64>) -> Result<(), FramesError> {
         if taken.is_empty() {
             return Ok(());
         }
@@ -59,15 +59,15 @@ impl Frames {
 
     /// Allocates `count` consecutive free frames, aligned to `align` bytes (a power of two, at least a page). Returns
     /// the least physical address at which they fit.
-    pub fn allocate(&mut self, count: u64, align: u64) -> Result<u64, Error> {
-        let bytes = count.checked_mul(PAGE_SIZE).ok_or(Error::OutOfMemory)?;
+    pub fn allocate(&mut self, count: u64, align: u64) -> Result<u64, FramesError> {
+        let bytes = count.checked_mul(PAGE_SIZE).ok_or(FramesError::OutOfMemory)?;
         let align = align.max(PAGE_SIZE);
         let room = self.0.pieces().iter().find_map(|piece| {
             let start = piece.start.checked_next_multiple_of(align)?;
             let end = start.checked_add(bytes).filter(|&end| end <= piece.end)?;
             Some((piece.start, start, end))
         });
-        let (first, start, end) = room.ok_or(Error::OutOfMemory)?;
+        let (first, start, end) = room.ok_or(FramesError::OutOfMemory)?;
         // The gap before the aligned address stays free. If that would make one piece too many, the gap is lost, which
         // is harmless.
         self.0.remove(start..end).or_else(|Full| self.0.remove(first..end))?;
@@ -105,8 +105,8 @@ mod tests {
     fn stays_in_the_window() {
         let mut frames = pc();
         assert_eq!(frames.free_bytes(), GIB - KERNEL_MEMORY_START);
-        assert_eq!(frames.allocate(GIB / PAGE_SIZE, PAGE_SIZE), Err(Error::OutOfMemory));
-        assert_eq!(frames.allocate(u64::MAX, PAGE_SIZE), Err(Error::OutOfMemory));
+        assert_eq!(frames.allocate(GIB / PAGE_SIZE, PAGE_SIZE), Err(FramesError::OutOfMemory));
+        assert_eq!(frames.allocate(u64::MAX, PAGE_SIZE), Err(FramesError::OutOfMemory));
         assert_eq!(frames.allocate(1, PAGE_SIZE), Ok(KERNEL_MEMORY_START));
     }
 

@@ -50,8 +50,8 @@ impl From<Full> for TooManyRegions {
     }
 }
 
-/// The use of each physical address, from all that the firmware reported, in any order. Memory that is reported as free
-/// and as something else as well is not free; memory that is reported twice is there once.
+/// The use of each physical address, from all regions that the firmware reported, in any order. If memory is reported
+/// both as free and as something else, it is not free. If memory is reported twice, it counts once.
 #[derive(Clone, Debug)]
 pub struct MemoryMap {
     /// Free memory, without the addresses in `acpi` or `reserved`.
@@ -70,7 +70,7 @@ impl MemoryMap {
     /// Adds a region. Empty regions, and addresses from [`ADDRESSES_END`] on, are dropped.
     ///
     /// # Errors
-    /// [`TooManyRegions`]; the map must not be used any more.
+    /// [`TooManyRegions`]; afterwards the map must not be used.
     pub fn push(&mut self, region: Region) -> Result<(), TooManyRegions> {
         let range = region.start..region.end.min(ADDRESSES_END);
         match region.kind {
@@ -129,7 +129,7 @@ impl MemoryMap {
     }
 
     /// Users' page frames up to the first hole: from 1 GiB to the end of the memory there, at most to 3.75 GiB. Empty
-    /// where there is no memory at 1 GiB.
+    /// if there is no memory at 1 GiB.
     pub fn user_frames(&self) -> Range<u64> {
         let end =
             self.ram().find(|range| range.contains(&USER_FRAMES_START)).map_or(USER_FRAMES_START, |range| range.end);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     proptest! {
-        /// The model asks each report about each byte that may differ from its neighbours.
+        /// The model evaluates the reports for each byte that may differ from its neighbours.
         #[test]
         fn a_page_is_free_if_each_byte_is_reported_free_and_as_nothing_else(
             reports in proptest::collection::vec((an_address(), an_address(), a_kind()), 0..20),

@@ -1,9 +1,9 @@
 //! Physical and virtual memory.
 //!
-//! Read `layout` first: the boundaries of physical memory, and the virtual addresses. `memory_map` says what memory
-//! the machine has, in a `range_set`. `frames` hands out the kernel's page frames, and `keep` puts values there for
-//! good. `direct_map` reaches all memory. `paging` builds the kernel's own page map, with the `stacks` of each CPU,
-//! and the page maps of threads; `user_space` says where their tables are.
+//! Read `layout` first: the boundaries of physical memory, and the virtual addresses. `memory_map` describes the
+//! machine's memory, in a `range_set`. `frames` hands out the kernel's page frames, and `keep` puts permanent
+//! values there. `direct_map` reaches all memory. `paging` builds the kernel's own page map, with the `stacks` of
+//! each CPU, and the page maps of threads; `user_space` computes where their tables are.
 
 pub mod direct_map;
 pub mod frames;

@@ -1,7 +1,7 @@
 //! The kernel's own page map, the direct map of physical memory, and the building blocks of users' maps.
 
 use super::direct_map::direct;
-use super::frames::{Error, Frames};
+use super::frames::{Frames, FramesError};
 use super::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, IMAGE_BASE, PAGE_SIZE, REGION_SIZE};
 use super::memory_map::MemoryMap;
 use super::stacks::Stack;
@@ -24,7 +24,7 @@ pub struct ImageParts {
     pub text: Range<u64>,
     /// Constants.
     pub rodata: Range<u64>,
-    /// Everything that changes.
+    /// Data: everything that changes.
     pub data: Range<u64>,
 }
 
@@ -61,7 +61,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Maps the virtual addresses `range` to physical addresses from `physical` on.
-    fn map<S: PageSize>(&mut self, range: Range<u64>, physical: u64, flags: PageTableFlags) -> Result<(), Error>
+    fn map<S: PageSize>(&mut self, range: Range<u64>, physical: u64, flags: PageTableFlags) -> Result<(), FramesError>
     where
         for<'a> OffsetPageTable<'a>: Mapper<S>,
     {
@@ -70,9 +70,9 @@ impl Builder<'_> {
             let frame = PhysFrame::containing_address(PhysAddr::new(physical + offset));
             // SAFETY: the map is not in use yet; `build` passes the rights that each range needs.
             match unsafe { self.map.map_to(page, frame, flags, &mut self.tables) } {
-                // Nothing is cached of a map that is not in use.
+                // The map is not in use, so no translation of it is cached.
                 Ok(flush) => flush.ignore(),
-                Err(MapToError::FrameAllocationFailed) => return Err(Error::OutOfMemory),
+                Err(MapToError::FrameAllocationFailed) => return Err(FramesError::OutOfMemory),
                 Err(_) => panic!("the kernel's own ranges overlap at {page:?}"),
             }
         }
@@ -82,11 +82,11 @@ impl Builder<'_> {
 
 /// Builds the kernel's map: direct map, image, and the stacks of `cpus` CPUs. No page is both writable and
 /// executable, and the image's code and constants are read-only in the direct map too. Returns the
-/// physical address of the root. `nx` says whether the processor can forbid fetches.
+/// physical address of the root. `nx` states whether the processor can forbid fetches.
 ///
 /// # Safety
 /// The direct map of the boot code is in use, and `frames` holds free memory only.
-pub unsafe fn build(frames: &mut Frames, memory: &MemoryMap, nx: bool, cpus: usize) -> Result<u64, Error> {
+pub unsafe fn build(frames: &mut Frames, memory: &MemoryMap, nx: bool, cpus: usize) -> Result<u64, FramesError> {
     let root = frames.allocate(1, PAGE_SIZE)?;
     // SAFETY: the frame was free, and lies below 1 GiB, which the boot code's direct map covers.
     let root_table = unsafe {
@@ -133,7 +133,7 @@ pub unsafe fn build(frames: &mut Frames, memory: &MemoryMap, nx: bool, cpus: usi
 }
 
 /// Makes `count` empty users' spaces. Their upper half is copied from the map at `kernel_root`.
-pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<Spaces, Error> {
+pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<Spaces, FramesError> {
     let bytes = Spaces::frames(count) * PAGE_SIZE;
     let base = frames.allocate(Spaces::frames(count), PAGE_SIZE)?;
     // SAFETY: the frames were free and are in the direct map.
@@ -168,7 +168,7 @@ pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<
 #[inline(always)]
 pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, value: u64) -> Option<()> {
     let at = spaces.directory_entry(index, region)?;
-    // SAFETY: `at` lies in the frames of the spaces; the caller vouches for the value.
+    // SAFETY: `at` lies in the frames of the spaces; the caller ensures the condition on the value.
     unsafe { direct::<u64>(at).write_volatile(value) };
     Some(())
 }
@@ -176,12 +176,12 @@ pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, valu
 /// Sets entry `index` of the page table in the frame at physical address `table`.
 ///
 /// # Safety
-/// `table` is a frame of memory that holds a page table; `value` is 0, or the result of `storage::page_entry::page` for a
-/// user's frame; and nothing relies on a translation that the old value gave.
+/// `table` is a frame of memory that holds a page table; `value` is 0, or the result of `storage::page_entry::page` for
+/// a user's frame; and nothing relies on a translation by the old value.
 #[inline(always)]
 pub unsafe fn set_page_table_entry(table: u64, index: u64, value: u64) -> Option<()> {
     let at = table_entry(table, index)?;
-    // SAFETY: the caller vouches for the table and the value.
+    // SAFETY: the caller ensures the conditions on the table and the value.
     unsafe { direct::<u64>(at).write_volatile(value) };
     Some(())
 }

@@ -9,7 +9,7 @@ pub struct RangeSet<const N: usize> {
     count: usize,
 }
 
-/// The change would leave the set in more than `N` pieces, so the change was not made.
+/// The change would leave the set in more than `N` pieces, so the set was not changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
 
@@ -24,7 +24,7 @@ impl<const N: usize> RangeSet<N> {
 
     /// Number of addresses.
     pub fn len(&self) -> u64 {
-        // The pieces are disjoint, and none ends behind `u64::MAX`, so the sum cannot overflow.
+        // The pieces are disjoint, and none ends after `u64::MAX`, so the sum cannot overflow.
         self.pieces().iter().map(|piece| piece.end - piece.start).sum()
     }
 
@@ -59,7 +59,7 @@ impl<const N: usize> RangeSet<N> {
     /// Removes the addresses of `range`.
     ///
     /// # Errors
-    /// [`Full`], when removing the middle of a piece would leave one piece too many. The set is unchanged.
+    /// [`Full`] if removing the middle of a piece would leave one piece too many. The set is unchanged.
     pub fn remove(&mut self, range: Range<u64>) -> Result<(), Full> {
         if range.is_empty() {
             return Ok(());
@@ -83,7 +83,7 @@ impl<const N: usize> RangeSet<N> {
         if count > N {
             return Err(Full);
         }
-        // Moves the last piece first where pieces move up, so that none is overwritten before it has moved.
+        // If pieces move up, the last one is moved first, so that none is overwritten before it has moved.
         let behind = old.end..self.count;
         let shift = |set: &mut Self, from: usize| set.ranges[from - old.len() + new] = set.ranges[from].clone();
         if new > old.len() {

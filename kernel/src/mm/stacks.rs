@@ -1,5 +1,5 @@
-//! The addresses of each CPU's stacks. Below every stack is a guard page that is never mapped, so a stack overflow is a
-//! page fault and no silent damage.
+//! The addresses of each CPU's stacks. Below every stack is a guard page that is never mapped. So a stack overflow is a
+//! page fault, and does not damage other data unnoticed.
 
 use super::layout::{MAX_CPUS, PAGE_SIZE, STACKS};
 use core::ops::Range;
@@ -16,7 +16,8 @@ pub enum Stack {
     Nmi,
     /// Machine check.
     MachineCheck,
-    /// All other gates. An entry from ring 3 leaves it for the kernel stack at once; one from ring 0 is fatal.
+    /// All other gates. After an entry from ring 3 the stub switches to the kernel stack at once; an entry
+    /// from ring 0 is fatal.
     Trap,
 }
 
@@ -70,12 +71,12 @@ impl Stack {
 /// Virtual addresses set aside for one CPU.
 const CPU_STRIDE: u64 = 1 << 20;
 
-/// Where an address lies in relation to the stacks.
+/// The position of an address relative to the stacks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// In a stack.
     Inside(usize, Stack),
-    /// In the guard page below a stack: that stack has overflowed.
+    /// In the guard page below a stack, which means that this stack has overflowed.
     Guard(usize, Stack),
 }
 

@@ -1,9 +1,9 @@
 //! Users' page maps, as arithmetic: the addresses of a process's tables and of their entries.
 //!
 //! A *space* is five consecutive frames: the PML4, the page-directory-pointer table of its entry 0, and the page
-//! directories of GiB 1, 2 and 3. They are set up once. Afterwards one page-directory entry owns exactly one thing: the
-//! frame of a page table, for a 2 MiB region. All spaces are consecutive too, so an entry's physical address is a sum,
-//! and different (space, region) give different addresses.
+//! directories of GiB 1, 2 and 3. They are set up once. Afterwards one page-directory entry refers to exactly one
+//! thing: the frame of a page table, for a 2 MiB region. All spaces are consecutive too, so an entry's physical address
+//! is a sum, and different (space, region) give different addresses.
 
 use super::layout::{GIB, PAGE_SIZE, REGION_SIZE};
 use core::ops::Range;
@@ -25,10 +25,10 @@ pub mod entry {
     pub const WRITABLE: u64 = 1 << 1;
     /// U/S: ring 3 has access.
     pub const USER: u64 = 1 << 2;
-    /// G: the translation survives a change of page map. The kernel leaves CR4.PGE off: the layer's code 259 sets this
+    /// G: the translation survives a change of page map. The kernel leaves CR4.PGE off. The layer's code 259 sets this
     /// bit in user maps, where it would let one process use another's translation.
     pub const GLOBAL: u64 = 1 << 8;
-    /// XD or NX: fetches are forbidden. Reserved where the processor has no such bit.
+    /// XD or NX: fetches are forbidden. The bit is reserved if the processor does not have it.
     pub const NO_EXECUTE: u64 = 1 << 63;
     /// The bits of the physical address.
     pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;

@@ -1,7 +1,7 @@
 //! The storage of the allocation table: an array, and a bit for each frame that says whether the frame is free.
 //!
-//! The bits have three levels, so the lowest free frame is found in a few steps wherever it is. They repeat what the
-//! array says: storing an entry also stores its bit, and nothing else changes a bit.
+//! The bits have three levels, so the lowest free frame is found in a few steps wherever it is. They repeat
+//! information of the array: storing an entry also stores its bit, and nothing else changes a bit.
 use super::{Array, Entries};
 use core::ops::Range;
 use domain::Domain;
@@ -78,7 +78,7 @@ impl FreeFrames {
         Some(found as u32)
     }
 
-    /// The lowest free frame in the words behind `word`.
+    /// The lowest free frame in the words after `word`.
     fn first_behind(&self, word: usize) -> Option<usize> {
         let down = |words: &[u64], at: usize| at * BITS as usize + words[at].trailing_zeros() as usize;
         let word = first_in(&self.middle, word + 1).or_else(|| {
@@ -133,7 +133,8 @@ impl<D: Domain<Word = u32, Flag = bool>> Entries<[u32; 1], Frame<D>> for Allocat
     #[inline(always)]
     fn search(&self, from: u32, to: u32, wanted: fn(Frame<D>) -> bool) -> Option<Option<u32>> {
         let wants = |kind, alloc| wanted(Frame { kind, alloc });
-        // The bits only say which frames are free, so they serve only a search for exactly these.
+        // The bits only record which frames are free, so only a search for free frames can use
+        // them.
         let wants_free = wants(kind::NORM, false)
             && ![(kind::NORM, true), (kind::KERN, false), (kind::RESV, false)]
                 .iter()

@@ -14,7 +14,7 @@ impl<V, const N: usize> Array<V, N> {
     /// An array in this memory.
     ///
     /// # Panics
-    /// When the memory does not have exactly `N` elements: a bug.
+    /// If the memory does not have exactly `N` elements: a bug.
     pub fn new(entries: &'static mut [V]) -> Self {
         Array(entries.try_into().expect("as many elements as the array has"))
     }
@@ -48,7 +48,6 @@ macro_rules! arrays {
             VmxInfo => Cell,
             Received => Cell,
             ConsoleInput => Cell,
-            VmcsFields => Slot,
             VmxSlots => Slot
         );
     };

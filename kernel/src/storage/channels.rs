@@ -1,18 +1,16 @@
 //! The synchronous channels: control blocks and mailboxes, shared by all CPUs.
 //!
-//! A CPU touches the control block and the mailbox of a channel only while it holds the channel's lock. That is proved
-//! of the layer, and the lock orders the accesses. So both are plain memory: a message is copied as one block, and one
-//! store changes a word.
+//! A CPU accesses the control block and the mailbox of a channel only while it holds the channel's lock. This is
+//! proved of the layer, and the lock orders the accesses. So both are plain memory: a message is copied as one block,
+//! and one store changes a word.
 use super::entries::{Entries, Of};
 use super::erased::NoLog;
-use super::frames::Physical;
 use super::lock_array;
 use crate::sync::lock::Lock;
-use core::any::Any;
 use core::ops::Range;
 use domain::{Domain, Storage};
 use layer::core::constants::{NUM_CHAN, PAGE_SIZE};
-use layer::core::fields::{Byte, Mailboxes, SyncChannel, SyncChannels};
+use layer::core::fields::{Mailboxes, SyncChannel, SyncChannels};
 use layer::core::machine::{CHANNEL_RANK, ChannelPool, Machine};
 use layer::objects::channel::pool::Channels;
 
@@ -22,7 +20,8 @@ pub struct Guarded<T> {
     rows: *mut T,
 }
 
-// SAFETY: `new` requires that nothing else uses the memory, and that one CPU at a time touches a row.
+// SAFETY: The caller of `new` ensures that nothing else uses the memory, and that only one CPU at a
+// time accesses a row.
 unsafe impl<T: Send> Send for Guarded<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Guarded<T> {}
@@ -31,11 +30,11 @@ impl<T> Guarded<T> {
     /// Storage in these rows.
     ///
     /// # Panics
-    /// When there is not exactly one row for each channel: a bug.
+    /// If there is not exactly one row for each channel: a bug.
     ///
     /// # Safety
     /// Only the CPU that holds the lock of a channel loads from its row or stores to it, here or in a copy of this
-    /// value. The exception is a time when no other CPU runs: at boot, or where all others wait.
+    /// value. The exception is a time when no other CPU runs: at boot, or while all others wait.
     pub unsafe fn new(rows: &'static mut [T]) -> Self {
         assert_eq!(rows.len(), NUM_CHAN as usize, "each channel has a row");
         Guarded { rows: rows.as_mut_ptr() }
@@ -44,7 +43,7 @@ impl<T> Guarded<T> {
     /// Address of a channel's row.
     ///
     /// # Panics
-    /// When there is no such channel.
+    /// If there is no such channel.
     #[inline(always)]
     fn row(&self, channel: u32) -> *mut T {
         assert!(channel < NUM_CHAN, "there is no channel {channel}");
@@ -87,7 +86,7 @@ impl Mail {
     /// Address of `length` bytes of a mailbox, from byte `at` on.
     ///
     /// # Panics
-    /// When the mailbox is shorter, or does not exist.
+    /// If the mailbox is shorter, or does not exist.
     #[inline(always)]
     fn at(&self, channel: u32, at: u32, length: u32) -> *mut u8 {
         assert!(at <= PAGE_SIZE && length <= PAGE_SIZE - at, "a mailbox has no {length} bytes from {at} on");
@@ -97,38 +96,46 @@ impl Mail {
     /// The first bytes of a mailbox.
     ///
     /// # Panics
-    /// When the mailbox is shorter, or does not exist.
+    /// If the mailbox is shorter, or does not exist.
     #[inline(always)]
     pub(super) fn bytes(&self, channel: u32, length: u32) -> &[u8] {
-        // SAFETY: `at` returns the address of so many bytes of the mailbox. Nothing changes them during the borrow: the
-        // copy is made, and the borrow ends, while this CPU holds the lock.
+        // SAFETY: `at` returns the address of this many bytes of the mailbox. Nothing changes them during the borrow:
+        // the copy is made, and the borrow ends, while this CPU holds the lock.
         unsafe { core::slice::from_raw_parts(self.at(channel, 0, length), length as usize) }
     }
-}
 
-impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Mail {
-    fn keys(&self) -> [Range<u32>; 2] {
-        [0..NUM_CHAN, 0..PAGE_SIZE]
-    }
+    /// Byte `at` of a mailbox.
+    ///
+    /// # Panics
+    /// When there is no such byte.
     #[inline(always)]
-    fn load(&self, [channel, at]: [u32; 2]) -> Byte<D> {
+    pub(super) fn byte(&self, channel: u32, at: u32) -> u8 {
         // SAFETY: `at` returns the address of a byte of the mailbox, whose lock this CPU holds (`new`).
-        Byte { value: unsafe { self.at(channel, at, 1).read() }.into() }
+        unsafe { self.at(channel, at, 1).read() }
     }
+
+    /// Sets byte `at` of a mailbox.
+    ///
+    /// # Panics
+    /// As for [`Mail::byte`].
     #[inline(always)]
-    fn store(&mut self, [channel, at]: [u32; 2], value: Byte<D>) {
-        // SAFETY: as in `load`.
-        unsafe { self.at(channel, at, 1).write(value.value as u8) }
+    pub(super) fn set_byte(&mut self, channel: u32, at: u32, byte: u8) {
+        // SAFETY: as in `byte`.
+        unsafe { self.at(channel, at, 1).write(byte) }
     }
-    /// Sends a message: its bytes are copied as one block.
+
+    /// Copies `message` to the beginning of a mailbox.
+    ///
+    /// # Panics
+    /// When the mailbox is shorter, or does not exist.
+    ///
+    /// # Safety
+    /// The message does not lie in a mailbox.
     #[inline(always)]
-    fn copy_row(&mut self, channel: u32, length: u32, source: &dyn Any, frame: u32) -> bool {
-        let Some(Of(memory)) = source.downcast_ref::<Of<Physical>>() else { return false };
-        let message = memory.bytes(frame, 0..length as usize);
-        // SAFETY: `at` returns the address of as many bytes of the mailbox, whose lock this CPU holds (`new`). Users'
-        // frames are not kernel memory, so the two do not overlap.
-        unsafe { self.at(channel, 0, length).copy_from_nonoverlapping(message.as_ptr(), message.len()) };
-        true
+    pub(super) unsafe fn write(&mut self, channel: u32, message: &[u8]) {
+        // SAFETY: `at` returns the address of as many bytes of the mailbox, whose lock this CPU holds (`new`). The
+        // caller says that the two do not overlap.
+        unsafe { self.at(channel, 0, message.len() as u32).copy_from_nonoverlapping(message.as_ptr(), message.len()) };
     }
 }
 
@@ -168,7 +175,7 @@ where
     fn release(&self, by: u32, q: u32) {
         lock_array::given_back(by, CHANNEL_RANK);
         // SAFETY: the primitives that release a channel's lock, 8 and 20, require that this CPU holds it. It is proved
-        // that every caller of them fulfils this.
+        // that every caller of them satisfies this.
         unsafe { self.locks[q as usize].give_back() };
     }
     #[inline(always)]
@@ -204,15 +211,17 @@ mod tests {
         assert_eq!([load(0), load(1), load(2)], [[0; 4], [1, 2, 3, 4], [0; 4]]);
 
         let mut mail = mailboxes();
-        mail.store([0, PAGE_SIZE - 1], Byte::<Host> { value: 7 });
-        mail.store([1, 0], Byte::<Host> { value: 8 });
-        let load = |key| Entries::<[u32; 2], Byte<Host>>::load(&mail, key).value;
-        assert_eq!([[0, 0], [0, PAGE_SIZE - 1], [1, 0], [1, 1]].map(load), [0, 7, 8, 0]);
+        mail.set_byte(0, PAGE_SIZE - 1, 7);
+        mail.set_byte(1, 0, 8);
+        assert_eq!(
+            [(0, 0), (0, PAGE_SIZE - 1), (1, 0), (1, 1)].map(|(channel, at)| mail.byte(channel, at)),
+            [0, 7, 8, 0]
+        );
     }
 
     #[test]
     #[should_panic(expected = "a mailbox has no 1 bytes from 4096 on")]
     fn a_byte_of_the_next_mailbox_is_out_of_bounds() {
-        let _: Byte<Host> = mailboxes().load([0, PAGE_SIZE]);
+        mailboxes().byte(0, PAGE_SIZE);
     }
 }

@@ -3,9 +3,10 @@ use super::{Entries, page_entry};
 use crate::mm::direct_map::DirectMap;
 use crate::mm::user_space::{REGIONS, Spaces};
 use core::ops::Range;
-use domain::{Domain, Geometry, X64};
+use domain::Domain;
 use layer::core::constants::{ADR_HIGH, ADR_LOW, NUM_PROC};
 use layer::core::fields::Pde;
+use layer::core::geometry::{Geometry, X64};
 use layer::objects::queue::root;
 
 /// Directory entries of the user window, which exist in memory.
@@ -15,13 +16,13 @@ const _: () = assert!(REGIONS.start <= WINDOW.start as u64 && WINDOW.end as u64 
 /// The page directories of a CPU's threads.
 ///
 /// Boot sets up each thread's top levels in frames of its own (`user_space` checks the arithmetic), so different keys
-/// are different entries. Where a map is the kernel's identity map, [`Pde::Id`] (thread 0, and outside the user
-/// window), there is no entry: the value follows from the key, and nothing is stored. The hardware walks exactly these
-/// entries once the thread's root is in CR3.
+/// are different entries. Directory entries that are the kernel's identity map, [`Pde::Id`] (of thread 0, and outside
+/// the user window), are not stored: the value follows from the key. The hardware walks exactly these entries once the
+/// thread's root is in CR3.
 ///
-/// All CPUs share this memory. A thread belongs to the CPU of the root that it descends from, and its number says which
-/// CPU that is, so each CPU's map is about different threads. It is proved of the layer that a primitive touches the
-/// threads of its own CPU only; debug assertions check it here.
+/// All CPUs share this memory. A thread belongs to the CPU of the main thread from which it descends, and its number
+/// determines this CPU. So the maps of different CPUs are about different threads. It is proved of the layer that a
+/// primitive accesses only threads of its own CPU; debug assertions check it here.
 pub struct Directories {
     map: DirectMap,
     spaces: Spaces,
@@ -32,8 +33,8 @@ impl Directories {
     /// The directories of CPU `cpu`'s threads. `spaces` has one space for each thread.
     ///
     /// # Safety
-    /// `map` maps the spaces' frames, whose tables are set up, for good. Nothing else touches this memory but the
-    /// processor and the directories of other CPUs.
+    /// `map` maps the spaces' frames, whose tables are set up, for good. Only the processor and the directories
+    /// of other CPUs access this memory otherwise.
     pub unsafe fn new(map: DirectMap, spaces: Spaces, cpu: u32) -> Self {
         Directories { map, spaces, main: cpu + 1 }
     }
@@ -88,7 +89,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         let Some(bits) = bits else { return };
         // SAFETY: as in `load`. The entry is set to a frame with a page table, which the layer has filled before and
         // which only this entry leads to. Or the entry becomes absent; then the layer makes the processor forget it
-        // (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md says why that is enough.
+        // (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md explains why this is enough.
         unsafe { self.entry(key).write_volatile(bits) }
     }
 

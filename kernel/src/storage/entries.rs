@@ -47,8 +47,8 @@ impl<const N: usize> Coordinates for [u32; N] {
 /// The storage of a field: how one entry is loaded and stored.
 ///
 /// # Panics
-/// Every method panics when it is given a key outside [`keys`](Entries::keys). That is a bug of the layer, which the
-/// prover excludes, and it must not become an access to other memory.
+/// Every method panics if it is given a key outside [`keys`](Entries::keys). Such a key is a bug of the layer, which
+/// the proofs exclude. It must not become an access to other memory.
 pub trait Entries<K: Coordinates, V: Copy> {
     /// The range of each coordinate.
     fn keys(&self) -> K::Ranges;
@@ -57,8 +57,8 @@ pub trait Entries<K: Coordinates, V: Copy> {
     /// Replaces the entry at `key`.
     fn store(&mut self, key: K, value: V);
 
-    /// The least key in `from..to` whose value `wanted` accepts. `None` where the storage has no faster way than to
-    /// read each.
+    /// The least key in `from..to` whose value `wanted` accepts. `None` if the storage has no faster way than to
+    /// read each entry.
     #[inline(always)]
     fn search(&self, _from: u32, _to: u32, _wanted: fn(V) -> bool) -> Option<Option<u32>> {
         None
@@ -76,12 +76,12 @@ pub trait Entries<K: Coordinates, V: Copy> {
     }
 
     /// Copies the first `length` entries of row `from` of `source` to `row` at once. Returns false, and does nothing,
-    /// where the storage cannot do this.
+    /// if the storage cannot do this.
     fn copy_row(&mut self, _row: u32, _length: u32, _source: &dyn Any, _from: u32) -> bool {
         false
     }
 
-    /// Copies the first `length` entries of row `from` to `row` at once. Returns false, and does nothing, where the
+    /// Copies the first `length` entries of row `from` to `row` at once. Returns false, and does nothing, if the
     /// storage cannot do this.
     fn copy_own_row(&mut self, _row: u32, _length: u32, _from: u32) -> bool {
         false
@@ -181,7 +181,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::vec::Vec;
 
-    /// A storage that records what was stored.
+    /// A storage that records the values that were stored.
     #[derive(Default)]
     struct Remembers(BTreeMap<[u32; 2], u32>);
 

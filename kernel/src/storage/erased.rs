@@ -70,9 +70,6 @@ macro_rules! erased_fields {
             VmcsKinds,
             VmxKinds,
             EptDirectories,
-            // The kernel does not drive VT-x yet: nothing calls the primitives that write these, and no primitive reads
-            // them.
-            EptEntries,
             EptDefined,
             GuestFrames,
             Charges,

@@ -1,14 +1,15 @@
-//! Users' page frames, reached through the direct map: the processor's own page tables, and bytes of memory.
-use super::channels::Mail;
-use super::{Entries, Of, fill_each, page_entry};
+//! Users' page frames, reached through the direct map: the processor's own page tables, and bytes of memory, of
+//! which `bytes.rs` makes a storage.
+use super::{Entries, fill_each, page_entry};
 use crate::mm::direct_map::DirectMap;
 use crate::mm::layout::PAGE_SIZE;
-use core::any::Any;
 use core::ops::Range;
-use domain::{Domain, Geometry, X64};
-use layer::core::fields::{Byte, Pte};
+use domain::Domain;
+use layer::core::fields::Pte;
+use layer::core::geometry::{Geometry, X64};
 
-/// The frames that may be reached. They are users' frames, so no wrong number reaches the kernel's own memory.
+/// The frames that may be reached. They are users' frames, so a wrong number cannot reach the kernel's own
+/// memory.
 #[derive(Clone, Debug)]
 pub struct Window {
     map: DirectMap,
@@ -28,7 +29,7 @@ impl Window {
     /// Address of a frame.
     ///
     /// # Panics
-    /// When the frame is not in the window.
+    /// If the frame is not in the window.
     #[inline(always)]
     fn at<T>(&self, frame: u32) -> *mut T {
         assert!(self.frames.contains(&frame), "frame {frame} is no user's");
@@ -38,7 +39,7 @@ impl Window {
     /// Fills a frame with one byte.
     #[inline(always)]
     fn fill(&mut self, frame: u32, byte: u8) {
-        // SAFETY: the whole frame is in the window, as `at` checks. `pperm` says that it is this CPU's to change.
+        // SAFETY: the whole frame is in the window, as `at` checks. According to `pperm`, this CPU may change it.
         unsafe { self.at::<u8>(frame).write_bytes(byte, PAGE_SIZE as usize) }
     }
 }
@@ -57,7 +58,7 @@ impl PageTables {
     /// Address of an entry.
     ///
     /// # Panics
-    /// When there is no such entry.
+    /// If there is no such entry.
     #[inline]
     fn entry(&self, [frame, index]: [u32; 2]) -> *mut u64 {
         assert!(index < X64::ENTRIES, "a page table has no entry {index}");
@@ -83,7 +84,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
         let bits = page_entry::page(value);
         // SAFETY: as in `load`. The entry is set to a frame that holds this CPU's data. Or the entry becomes absent;
         // then the layer makes the processor forget it (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md
-        // says why that is enough.
+        // explains why this is enough.
         unsafe { self.entry(key).write_volatile(bits) }
     }
 
@@ -108,7 +109,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
 /// Bytes of users' frames.
 ///
 /// Different keys are different bytes of physical memory. Some of them are in the address space of a program of this
-/// CPU, but that program does not run while the kernel does.
+/// CPU, but that program does not run while the kernel runs.
 pub struct Physical(Window);
 
 impl Physical {
@@ -120,18 +121,18 @@ impl Physical {
     /// A part of a frame.
     ///
     /// # Panics
-    /// When the part reaches beyond the frame, or the frame is not in the window.
+    /// If the part reaches beyond the frame, or the frame is not in the window.
     #[inline(always)]
     pub fn bytes(&self, frame: u32, part: Range<usize>) -> &[u8] {
         assert!(part.start <= part.end && part.end <= PAGE_SIZE as usize, "{part:?} is no part of a frame");
-        // SAFETY: as in `load`. The borrow of this map keeps the CPU from changing the bytes meanwhile.
+        // SAFETY: as in `byte`. The borrow of this map keeps the CPU from changing the bytes meanwhile.
         unsafe { core::slice::from_raw_parts(self.0.at::<u8>(frame).add(part.start), part.len()) }
     }
 
     /// Copies bytes into a frame, from byte `offset` on.
     ///
     /// # Panics
-    /// As for [`Physical::bytes`].
+    /// The same as for [`Physical::bytes`].
     #[inline(always)]
     pub fn write(&mut self, frame: u32, offset: usize, bytes: &[u8]) {
         assert!(
@@ -140,74 +141,81 @@ impl Physical {
             bytes.len()
         );
         // SAFETY: the destination lies in one user's frame, as was just checked, and the source in the kernel's memory.
-        // The caller's `pperm` says that the frame is this CPU's to change.
+        // According to the caller's `pperm`, the frame is this CPU's to change.
         unsafe { self.0.at::<u8>(frame).add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
     }
 
+    /// Address of a byte of a frame.
+    ///
+    /// # Panics
+    /// When there is no such byte.
     #[inline(always)]
-    fn byte(&self, [frame, offset]: [u32; 2]) -> *mut u8 {
+    fn address(&self, [frame, offset]: [u32; 2]) -> *mut u8 {
         assert!(u64::from(offset) < PAGE_SIZE, "a frame has no byte {offset}");
         self.0.at::<u8>(frame).wrapping_add(offset as usize)
     }
-}
 
-impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Physical {
-    fn keys(&self) -> [Range<u32>; 2] {
-        [self.0.frames.clone(), 0..PAGE_SIZE as u32]
+    /// The frames that may be reached.
+    pub(super) fn frames(&self) -> Range<u32> {
+        self.0.frames.clone()
     }
 
+    /// The byte at `key`: a frame, and an offset in it.
+    ///
+    /// # Panics
+    /// When there is no such byte.
     #[inline(always)]
-    fn load(&self, key: [u32; 2]) -> Byte<D> {
-        // SAFETY: `byte` returns an address in a frame of the window; `pperm` says that the frame is this CPU's data.
-        Byte { value: unsafe { self.byte(key).read() }.into() }
+    pub(super) fn byte(&self, key: [u32; 2]) -> u8 {
+        // SAFETY: `address` returns an address in a frame of the window; `pperm` says that the frame is this CPU's data.
+        unsafe { self.address(key).read() }
     }
 
+    /// Sets the byte at `key`.
+    ///
+    /// # Panics
+    /// As for [`Physical::byte`].
     #[inline(always)]
-    fn store(&mut self, key: [u32; 2], value: Byte<D>) {
-        // SAFETY: as in `load`.
-        unsafe { self.byte(key).write(value.value as u8) }
+    pub(super) fn set_byte(&mut self, key: [u32; 2], byte: u8) {
+        // SAFETY: as in `byte`.
+        unsafe { self.address(key).write(byte) }
     }
 
+    /// Fills a frame with one byte.
+    ///
+    /// # Panics
+    /// When the frame is not in the window.
     #[inline(always)]
-    fn fill(&mut self, row: &[u32], value: Byte<D>) {
-        match row {
-            &[frame] => self.0.fill(frame, value.value as u8),
-            _ => fill_each(self, row, value),
-        }
+    pub(super) fn fill_frame(&mut self, frame: u32, byte: u8) {
+        self.0.fill(frame, byte);
     }
 
-    /// Receives a message: its bytes are copied as one block.
-    #[inline]
-    fn copy_row(&mut self, frame: u32, length: u32, source: &dyn Any, channel: u32) -> bool {
-        let Some(Of(mail)) = source.downcast_ref::<Of<Mail>>() else { return false };
-        self.write(frame, 0, mail.bytes(channel, length));
-        true
-    }
-
-    /// Copies a program's arguments from its parent as one block.
-    #[inline]
-    fn copy_own_row(&mut self, frame: u32, length: u32, from: u32) -> bool {
+    /// Copies the first `length` bytes of frame `from` to the beginning of `frame`.
+    ///
+    /// # Panics
+    /// When that is more than a frame, or a frame is not in the window.
+    #[inline(always)]
+    pub(super) fn copy_frame(&mut self, frame: u32, length: u32, from: u32) {
         assert!(u64::from(length) <= PAGE_SIZE, "{length} bytes are more than a frame");
-        // SAFETY: both frames are in the window as a whole, as `at` checks; `pperm` says that they are this CPU's data.
+        // SAFETY: both frames are in the window as a whole, as `at` checks; according to `pperm`, they are this CPU's
+        // data.
         unsafe { self.0.at::<u8>(frame).copy_from(self.0.at::<u8>(from), length as usize) };
-        true
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::storage::Of;
     use crate::storage::host::Host;
     use domain::Map;
-    use layer::core::constants::NUM_CHAN;
-    use layer::core::fields::{Mailboxes, PageTables as Tables, PhysicalMemory};
+    use layer::core::fields::PageTables as Tables;
     use std::boxed::Box;
     use std::vec;
 
     const FRAMES: Range<u32> = 7..11;
 
     /// A window over memory that the test owns.
-    fn window() -> Window {
+    pub fn window() -> Window {
         let bytes = FRAMES.len() * PAGE_SIZE as usize;
         // Aligned as frames are.
         let memory = Box::leak(vec![0u128; bytes / 16 + 256].into_boxed_slice()).as_mut_ptr().cast::<u8>();
@@ -215,16 +223,6 @@ mod tests {
         let map = DirectMap::at(memory.wrapping_sub(FRAMES.start as usize * PAGE_SIZE as usize));
         // SAFETY: the memory is as large as the frames, and leaked for this window alone.
         unsafe { Window::new(map, FRAMES) }
-    }
-
-    fn mail(bytes: u8) -> Of<Mail> {
-        // SAFETY: the test owns this memory, and no other CPU runs.
-        Of(unsafe { Mail::new(vec![[bytes; PAGE_SIZE as usize]; NUM_CHAN as usize].leak()) })
-    }
-
-    #[inline]
-    fn byte(map: &Of<Physical>, key: [u32; 2]) -> u32 {
-        Map::<Host, PhysicalMemory>::get(map, key).value
     }
 
     #[test]
@@ -239,33 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_copied_to_and_fro_and_nothing_beside_it() {
-        let mut memory = Of(Physical::new(window()));
-        Map::<Host, PhysicalMemory>::fill(&mut memory, &[9], Byte { value: 5 });
-        let mut boxes = mail(1);
-        Map::<Host, Mailboxes>::set(&mut boxes, [1, 6], Byte { value: 77 });
-        Map::<Host, PhysicalMemory>::copy_first::<Mailboxes, _>(&mut memory, 9, 8, &boxes, 1);
-        assert_eq!([5, 6, 7, 8].map(|at| byte(&memory, [9, at])), [1, 77, 1, 5]);
-        assert_eq!([[8, 4095], [10, 0]].map(|key| byte(&memory, key)), [0, 0]);
-        Map::<Host, Mailboxes>::copy_first::<PhysicalMemory, _>(&mut boxes, 0, PAGE_SIZE as u32, &memory, 9);
-        let mailed = |key| Map::<Host, Mailboxes>::get(&boxes, key).value;
-        assert_eq!([[0, 6], [0, 4095], [1, 0], [1, 6]].map(mailed), [77, 5, 1, 77]);
-    }
-
-    #[test]
-    fn a_frame_is_copied_to_another_and_nothing_beside_it() {
-        let mut memory = Of(Physical::new(window()));
-        Map::<Host, PhysicalMemory>::fill(&mut memory, &[9], Byte { value: 5 });
-        Map::<Host, PhysicalMemory>::set(&mut memory, [9, 6], Byte { value: 77 });
-        Map::<Host, PhysicalMemory>::copy_within(&mut memory, 8, 8, 9);
-        assert_eq!([5, 6, 7, 8].map(|at| byte(&memory, [8, at])), [5, 77, 5, 0]);
-        assert_eq!([[7, 4095], [9, 6], [9, 0]].map(|key| byte(&memory, key)), [0, 77, 5]);
-    }
-
-    #[test]
     #[should_panic(expected = "frame 11 is no user's")]
     fn a_frame_beyond_is_not_reached() {
-        byte(&Of(Physical::new(window())), [FRAMES.end, 0]);
+        Physical::new(window()).byte([FRAMES.end, 0]);
     }
 
     #[test]

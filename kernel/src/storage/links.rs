@@ -11,7 +11,7 @@ use layer::core::machine::{self, Machine};
 /// Two words for each thread, in memory of their own: the next thread in its queue, and the CPU that it belongs to.
 ///
 /// The words are atomics, so sharing them needs no `unsafe`; they are relaxed, which is a plain move on this processor.
-/// The layer says which CPU may touch which word, and the lock of the thread's queue orders the accesses.
+/// The proofs show which CPU accesses which word, and the lock of the thread's queue orders the accesses.
 #[derive(Clone, Copy, Debug)]
 pub struct Links {
     next: &'static Words,
@@ -27,13 +27,13 @@ impl Links {
         Links { next, cpus }
     }
 
-    /// The next thread behind `thread`.
+    /// The next thread after `thread`.
     #[inline(always)]
     pub fn next(&self, thread: u32) -> u32 {
         self.next[thread as usize].load(Ordering::Relaxed)
     }
 
-    /// Puts `next` behind `thread`.
+    /// Puts `next` after `thread`.
     #[inline(always)]
     pub fn set_next(&self, thread: u32, next: u32) {
         self.next[thread as usize].store(next, Ordering::Relaxed);

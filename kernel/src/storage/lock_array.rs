@@ -24,7 +24,7 @@ impl<T> LockArray<T> {
     /// Waits for the lock of `row` on behalf of CPU `by`. The lock is called `name` and has this `rank`.
     ///
     /// # Panics
-    /// When the row does not exist. With debug assertions, when the CPU holds a lock of this rank or a higher one.
+    /// If the row does not exist. With debug assertions, if the CPU holds a lock of this rank or a higher one.
     #[inline(always)]
     pub fn lock(&self, by: u32, row: u32, rank: u32, name: &'static str) -> Guard<'_, T> {
         let rank = Rank::take(by, rank, name);
@@ -56,7 +56,7 @@ impl<T> DerefMut for Guard<'_, T> {
 /// Records that CPU `by` is about to take the lock called `name`, with this `rank`, and holds it until [`given_back`].
 ///
 /// # Panics
-/// With debug assertions, when the CPU holds a lock of this rank or a higher one.
+/// With debug assertions, if the CPU holds a lock of this rank or a higher one.
 #[inline(always)]
 pub fn kept(by: u32, rank: u32, name: &str) {
     if cfg!(debug_assertions) {
@@ -68,7 +68,7 @@ pub fn kept(by: u32, rank: u32, name: &str) {
 /// Records that CPU `by` releases a lock of this rank.
 ///
 /// # Panics
-/// With debug assertions, when the CPU holds no lock of this rank.
+/// With debug assertions, if the CPU holds no lock of this rank.
 #[inline(always)]
 pub fn given_back(by: u32, rank: u32) {
     if cfg!(debug_assertions) {

@@ -1,7 +1,7 @@
 //! Encodes and decodes entries of page tables and page directories: the layer's terms on one side, the processor's bits
 //! on the other.
 //!
-//! The layer's permission codes are the processor's bits (P, R/W, U/S and G), so encoding loses nothing. Decoding
+//! The layer's permission codes are bits of the processor (P, R/W, U/S and G), so encoding loses nothing. Decoding
 //! ignores the bits that the processor itself sets (accessed, dirty). The bit that forbids fetches follows from the
 //! code.
 use crate::mm::layout::PAGE_SIZE;
@@ -28,7 +28,7 @@ const _: () = {
 };
 
 /// The bits of an entry without its frame, indexed by permission code, for all codes but the largest; 0 where there is
-/// no such code. The bits lack [`NO_EXECUTE`] until it is known that the processor can forbid fetches.
+/// no such code. The bits lack [`NO_EXECUTE`] until the kernel knows that the processor can forbid fetches.
 static BITS: [AtomicU64; 8] = {
     let mut bits = [const { AtomicU64::new(0) }; 8];
     let codes = [perm::PTP, perm::PTK, perm::PTUR, perm::PTU];
@@ -40,8 +40,7 @@ static BITS: [AtomicU64; 8] = {
     bits
 };
 
-/// Makes entries forbid fetches from now on where the page is not executable. The processor must be able to forbid
-/// fetches.
+/// From now on, entries of non-executable pages forbid fetches. The processor must be able to forbid fetches.
 pub fn forbid_fetches<D: Domain<Word = u32>>() {
     for (code, bits) in (0..).zip(&BITS) {
         if bits.load(Ordering::Relaxed) != 0 && !is_executable::<D>(code) {
@@ -63,7 +62,7 @@ fn global_bits(code: u32) -> u64 {
 const BLOCK: u32 = 16;
 
 /// The index of the first entry of `range` that `wanted` accepts; `read` returns the bits of an entry. Most entries are
-/// 0: unless `wanted` accepts 0, one comparison passes over a block of them.
+/// 0: if `wanted` does not accept 0, one comparison skips a block of them.
 #[inline(always)]
 pub fn first_of(range: Range<u32>, read: impl Fn(u32) -> u64, wanted: impl Fn(u64) -> bool) -> Option<u32> {
     let is_found = |&index: &u32| wanted(read(index));
@@ -93,7 +92,7 @@ fn frame(bits: u64) -> u32 {
 /// The bits of a page-table entry.
 ///
 /// # Panics
-/// When the permission is not a permission code: a bug of the layer.
+/// If the permission is not a permission code: a bug of the layer.
 #[inline(always)]
 pub fn page<D: Domain<Word = u32>>(entry: Pte<D>) -> u64 {
     let Pte::Valid { page, perm } = entry else { return 0 };

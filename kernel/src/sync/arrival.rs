@@ -1,4 +1,4 @@
-//! The arrival of a CPU that is being started: the CPU arrives, or it is given up, and both sides agree on which of the
+//! The arrival of a CPU that is being started: the CPU arrives, or CPU 0 gives it up, and both agree on which of the
 //! two.
 
 use core::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,5 @@
-//! A doorbell: one CPU tells another that it has put work before it. This costs nothing while the other CPU is awake,
-//! and no work is ever missed.
+//! A doorbell: one CPU informs another CPU that it has put work before it. This costs little while the other CPU is
+//! awake, and no work is ever missed.
 
 #[cfg(not(loom))]
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -15,10 +15,10 @@ const RUNG: u32 = 2;
 
 /// A CPU's doorbell.
 ///
-/// Why no ring is missed: each change is a read-modify-write of one word, so all changes have an order. A ring before
-/// the owner's [`may_halt`](Doorbell::may_halt) makes `may_halt` return false; the owner then sees all that was written
-/// before the ring, and looks for work again. A ring after it finds the CPU halted, and the CPU that rang sends an
-/// interrupt. That interrupt may come before the owner executes its halt; the processor holds it back until then
+/// No ring is missed, because each change is a read-modify-write of one word, so all changes have an order. A ring
+/// before the owner's [`may_halt`](Doorbell::may_halt) makes `may_halt` return false; the owner then sees all that was
+/// written before the ring, and looks for work again. A ring after it finds the CPU halted, and the CPU that rang sends
+/// an interrupt. That interrupt may come before the owner executes its halt; the processor holds it back until then
 /// (`entry::stubs::wait_for_interrupt`).
 #[derive(Debug)]
 pub struct Doorbell(AtomicU32);

@@ -1,15 +1,15 @@
-//! The kernel's locks: one CPU at a time may reach the value behind a lock. There are two kinds of lock with the same
-//! interface, [`Ticket`] and [`Mcs`]; a boot option chooses the kind.
+//! The kernel's locks: only one CPU at a time may access the value behind a lock. There are two kinds of lock with
+//! the same interface, [`Ticket`] and [`Mcs`]; a boot option chooses the kind.
 //!
-//! A CPU takes a lock at once if it is free and no CPU waits in line. Otherwise it tries `PATIENCE` times, and only
-//! then waits in line. From then on every CPU queues behind it, so no CPU starves.
+//! A CPU takes a lock at once if it is free and no CPU waits in line. Otherwise it tries `PATIENCE` times, and then
+//! joins the line. From then on every other CPU queues after it, so no CPU starves.
 //!
 //! Waiting in line at once would be fairer, but is ruinous on an emulator: the next CPU in line is a thread of the host
 //! that may not be running, and no other CPU gets the lock until it does. Eight CPUs on two cores took up to forty
-//! seconds for work that takes them one second this way.
+//! seconds for work that takes one second in this way.
 //!
-//! The locks are not re-entrant. They need not switch interrupts off: in ring 0 interrupts are on only where an idle
-//! CPU halts and where a CPU lets waiting interrupts in between two steps, and a CPU holds no lock there.
+//! The locks are not re-entrant. They need not switch interrupts off. In ring 0, interrupts are on only where an
+//! idle CPU halts and where a CPU admits waiting interrupts between two steps; a CPU holds no lock there.
 
 mod either;
 mod mcs;
@@ -32,7 +32,7 @@ const PATIENCE: u32 = 100_000;
 const PATIENCE: u32 = 1;
 
 /// A lock without the value that it guards. The CPU that acquires it holds it until it releases it. Writes before a
-/// release are seen after the next acquisition.
+/// release are visible after the next acquisition.
 pub trait Raw {
     /// A free lock.
     #[cfg(not(loom))]
@@ -45,7 +45,7 @@ pub trait Raw {
     /// Acquires the lock if it is free and no CPU waits in line for it; returns whether it did.
     fn try_acquire(&self) -> bool;
 
-    /// Waits in line, and acquires the lock after all that came before.
+    /// Waits in line, and acquires the lock after all CPUs that came before.
     fn wait_in_line(&self);
 
     /// Releases the lock to the next in line.
@@ -54,7 +54,7 @@ pub trait Raw {
     /// The caller holds the lock.
     unsafe fn release(&self);
 
-    /// Acquires the lock, whichever CPU holds it or waits for it.
+    /// Acquires the lock, even if another CPU holds it or waits for it.
     ///
     /// # Safety
     /// No other CPU that holds the lock, or waits for it, ever continues.
@@ -67,7 +67,7 @@ pub struct Lock<T, R: Raw = Either> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached only through a guard, and `lock` and `try_lock` give out one guard at a
+// SAFETY: the value is accessed only through a guard, and `lock` and `try_lock` return one guard at a
 // time; so sharing the lock moves the value between CPUs, which `T: Send` allows.
 unsafe impl<T: Send, R: Raw + Sync> Sync for Lock<T, R> {}
 // SAFETY: moving the lock moves the value.
@@ -75,7 +75,8 @@ unsafe impl<T: Send, R: Raw + Send> Send for Lock<T, R> {}
 
 /// Access to a locked value; dropping it hands the lock to the next in line.
 pub struct Guard<'a, T, R: Raw = Either> {
-    // Declared first, so that the access to the value has ended when the lock is released.
+    // This field is declared first, so that the access to the value has ended when the lock is
+    // released.
     value: MutPtr<T>,
     _held: Held<'a, R>,
 }
@@ -124,10 +125,10 @@ impl<T, R: Raw> Lock<T, R> {
         self.raw.try_acquire().then(|| self.guard())
     }
 
-    /// Takes the lock, whichever CPU holds it or waits for it, for a last report.
+    /// Takes the lock for a last report, even if another CPU holds it or waits for it.
     ///
     /// # Safety
-    /// No other CPU may touch the value from now on: they have been stopped, and this CPU never goes back
+    /// No other CPU may access the value from now on: they have been stopped, and this CPU never returns
     /// to code that holds a guard. The value may be in any state in which its holder can have left it.
     pub unsafe fn seize(&self) -> Guard<'_, T, R> {
         // SAFETY: the caller's obligation covers it.
@@ -165,8 +166,8 @@ impl<T, R: Raw> Deref for Guard<'_, T, R> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held by this guard, so this guard is the only one, and `&self` keeps
-        // `deref_mut` away.
+        // SAFETY: this guard holds the lock, so it is the only guard, and `&self` excludes
+        // `deref_mut`.
         unsafe { self.value.deref() }
     }
 }
@@ -182,7 +183,7 @@ impl<T, R: Raw> DerefMut for Guard<'_, T, R> {
 impl<R: Raw> Drop for Held<'_, R> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: a `Held` is made only where the lock has been acquired.
+        // SAFETY: a `Held` is made only after the lock has been acquired.
         unsafe { self.0.release() };
     }
 }

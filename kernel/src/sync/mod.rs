@@ -1,8 +1,8 @@
-//! What CPUs share: locks, and protocols of one or two atomic words.
+//! Data and protocols that CPUs share: locks, and protocols of one or two atomic words.
 //!
-//! Read `lock` first: everything that more than one CPU changes is behind such a lock. `once` holds what boot sets
-//! once, `pending` the work that every entry must look for, `doorbell` decides whether a CPU may halt, and
-//! `arrival` whether a CPU that boot has started came in time.
+//! Read `lock` first: everything that more than one CPU changes is behind such a lock. `once` holds values that
+//! boot sets once, and `pending` the work that every entry must look for. `doorbell` decides whether a CPU may
+//! halt, and `arrival` whether a CPU that boot has started arrived in time.
 
 pub mod arrival;
 pub mod doorbell;

@@ -10,7 +10,7 @@ pub enum Work {
     Input = 1,
     /// Input was taken that the layer has not consumed.
     Unread = 2,
-    /// The machine is watched.
+    /// A checkpoint may be requested, because the machine is watched.
     Watched = 4,
 }
 

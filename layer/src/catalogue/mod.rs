@@ -1,4 +1,5 @@
-//! The catalogue: one table of all primitives. Everything that enumerates primitives reads it.
+//! The catalogue: one table of all primitives. All code that enumerates primitives reads this
+//! table.
 //!
 //! Numbers, names and kinds are the reference's (section 4.3, appendix C). Rows without a number there follow with
 //! number 0: the memory accessors, and the internal functions that have lemmas of their own.
@@ -47,16 +48,17 @@ macro_rules! objects {
 // An object: name, name on pages, folder in `layer/src/objects`, description.
 objects! {
     PageAllocation "Page allocation" page_alloc: "one table of all frames, shared by all CPUs";
-    PageTables "Page tables" page_table: "a page map a thread; a frame is in one map at most";
-    Threads "Threads" thread: "ready and pending queues, one of each a CPU; sleep queues, one a condition variable";
-    Boot "Boot" boot: "everything that a CPU owns, set up once";
+    PageTables "Page tables" page_table: "a page map for each thread; a frame is in at most one map";
+    Threads "Threads" thread: "a ready and a pending queue for each CPU; a sleep queue for each condition variable";
+    Boot "Boot" boot: "all state that a CPU owns, set up once";
     UserContexts "User contexts" context: "the saved registers of programs";
-    Processes "Processes" process: "making a thread; into and out of user mode";
-    Containers "Containers" container: "a tree of quotas: who may use how many pages";
+    Processes "Processes" process: "creating a process; entering and leaving user mode";
+    Containers "Containers" container: "a tree of quotas, which bound the pages that threads may use";
     Channels "Channels" channel: "messages between threads, each channel behind its lock";
-    VirtualMachine "Virtual machine" vmx: "one guest a CPU: its control structure, its registers, its nested page tables";
+    VirtualMachine "Virtual machine" vmx: "one guest for each CPU: its control structure, its registers, its nested \
+     page tables";
     Interrupts "Interrupts" interrupt: "EFLAGS.IF of this CPU";
-    Console "Console" console: "the serial line and the ring of what was typed";
+    Console "Console" console: "the serial line and the ring of received characters";
     Traps "Traps" trap: "the last page fault";
     Memory "Memory" memory: "loads and stores of programs and guests";
     PageCopies "Page copies" page_copy: "copies of pages between page maps";
@@ -69,7 +71,7 @@ pub enum Kind {
     Plain,
     /// Captures the caller's context and resumes another.
     Schedule,
-    /// As [`Schedule`](Kind::Schedule), with an argument.
+    /// Like [`Schedule`](Kind::Schedule), with an argument.
     Transfer,
     /// Creates a thread.
     ProcessCreation,
@@ -142,7 +144,8 @@ pub struct Primitive {
     pub arguments: &'static [Argument],
     /// Description of its result.
     pub result: &'static str,
-    /// The kinds of events that it may append to a log, by the names of the log. The contract says which, and when.
+    /// The kinds of events that it may append to a log, by the names of the log. The contract determines which
+    /// events, and when.
     pub events: &'static [&'static str],
     /// The reference's theorem about it: the class of its obligations, and the name of its instance. `None` for an
     /// addition of this layer.
@@ -183,9 +186,9 @@ impl Primitive {
         matches!(self.kind, Kind::Plain | Kind::ProcessCreation | Kind::VmcsDefaults | Kind::Internal)
     }
 
-    /// Whether the row preserves the derived invariant `number`. A primitive does for all arguments. An internal
-    /// function does if its `requires` holds, but for D17 and D22.4: its caller has to show that the page it maps has
-    /// contents, because no contract can say of an argument that every byte is defined.
+    /// Whether the row preserves the derived invariant `number`. A primitive does so for all arguments. An internal
+    /// function does so if its `requires` holds, except for D17 and D22.4. For these, its caller has to show that the
+    /// page to be mapped has defined contents: no contract can state about an argument that every byte is defined.
     pub fn keeps(&self, number: &str, requires: impl FnOnce() -> bool) -> bool {
         self.kind != Kind::Internal || (number != "D17" && number != "D22.4" && requires())
     }

@@ -55,8 +55,8 @@ pub struct Class {
     pub obligations: &'static [Obligation],
     /// The premise of its instances; empty if there is none.
     pub premise: &'static str,
-    /// Its instances that are not about a primitive, by their names in the reference. The others are named by the rows
-    /// of the [`TABLE`](super::TABLE).
+    /// Its instances that are not about a primitive, by their names in the reference. The rows of the
+    /// [`TABLE`](super::TABLE) name the other instances.
     pub others: &'static [(&'static str, About)],
 }
 
@@ -94,9 +94,9 @@ classes! {
     VMCSSetDefaultsInvariants KEEPS "low: its own blocks exist; here they are the machine's addresses" [];
     PrimInvariants KEEPS_INVARIANT "" [];
     ThreadScheduleInvariants KEEPS_INVARIANT
-        "low: the captured registers are well typed: they resume at a stage; high: any registers" [];
+        "low: the captured registers are well typed: they have a continuation; high: any registers" [];
     ThreadTransferInvariants KEEPS_INVARIANT
-        "low: the captured registers are well typed: they resume at a stage; high: any registers" [];
+        "low: the captured registers are well typed: they have a continuation; high: any registers" [];
     VMXEnterInvariants KEEPS_INVARIANT
         "low: the captured registers are well typed, as words are; high: any registers" [];
     StartUserInvariants KEEPS_INVARIANT "" [];
@@ -109,7 +109,8 @@ classes! {
         "low: what is stored is well typed, as words are; high: any value" [("trapinfo_set_inv", Fault)];
 }
 
-/// The primitives that only return a value. In place of an instance, we prove that the whole state is unchanged.
+/// The primitives that only return a value. Instead of the obligation of the instance, we prove that the whole
+/// state is unchanged.
 #[allow(non_upper_case_globals, reason = "as the classes of the reference")]
 pub const Silent: Class = Class { name: "silent", obligations: &[Unchanged], premise: "", others: &[] };
 

@@ -1,4 +1,4 @@
-//! Calls of primitives: their arguments, their answers, and calls by the code above them, as the machine sees them.
+//! Calls of primitives: their arguments, their answers, and how the machine sees a call by other code.
 use crate::core::constants::SAVED;
 use crate::core::fields::Context;
 use crate::core::machine::Machine;
@@ -6,8 +6,8 @@ use domain::Wide;
 
 /// A call of a primitive: its name in the table, and its arguments.
 ///
-/// A primitive that much code calls passes its own `Call` to [`Machine::call`]: the primitive is proved by itself, and
-/// the proofs of its callers use its contract.
+/// If much code calls a primitive, the primitive passes its own `Call` to [`Machine::call`]. It is then proved once,
+/// and the proofs of its callers use its contract.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<M: Machine> {
     /// The primitive's name in the table.
@@ -127,6 +127,6 @@ pub type Bytes<M> = [<M as domain::Domain>::Word; 8];
 pub enum Access<T> {
     /// The access succeeded.
     Done(T),
-    /// The access faulted, and `ti` holds its address. For a guest: the guest has exited.
+    /// The access faulted, and `ti` holds its address. In guest mode: the guest has exited.
     Fault,
 }

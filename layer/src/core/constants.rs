@@ -156,7 +156,7 @@ pub const MSG_Q: u32 = TOTAL_CPU;
 /// First sleep queue.
 pub const SLP_Q: u32 = 2 * TOTAL_CPU;
 
-// P1: what the reference demands of those constants that it does not define.
+// P1: the reference's requirements on those constants that it does not define.
 const _: () = assert!(NUM_PROC >= 73 && NUM_CHAN == 16 + NUM_CV && NUM_ID == NUM_PROC);
 const _: () = assert!(MSG_Q >= TOTAL_CPU && SLP_Q >= MSG_Q + TOTAL_CPU && SLP_Q + NUM_CV <= NUM_CHAN);
 // A mailbox holds one page.

@@ -1,4 +1,4 @@
-//! Dumps: a state without its ghost state, as bytes. A machine that has erased ghost state sends one to a checker.
+//! Dumps: a state without its ghost state, as bytes. A machine with erased ghost state sends dumps to a checker.
 //!
 //! A dump is a sequence of numbers in groups of seven bits, lowest group first; all bytes of a number but the last have
 //! bit 7 set. A text is its length followed by its bytes. A dump has one part for the shared state, then one for each
@@ -9,16 +9,17 @@
 //!   with the row, in order. A run is the number of equal values, then the number of leaves of the value, then each
 //!   leaf. A run of 0 keys ends the row.
 //!
-//! The state itself determines which values exist: [`Object::words`], [`Data::encode`]. Empty queues are left out, and
-//! so are page maps without entries.
+//! The state itself determines which values are in the dump: [`Object::words`], [`Data::encode`]. Empty queues are
+//! left out, and so are page maps without entries.
 use crate::core::constants::*;
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::machine::{ChannelPool, Links, Lock, Machine, Object, Visit};
 use crate::core::state::{Own, Shared};
 use crate::objects::page_alloc::table::AllocTable;
 use crate::objects::page_table::is_user_directory;
 use crate::objects::queue::{Family, Fifo, Pending, Queue, Sleeping, root};
-use domain::{Count, Data, Domain, Field, Geometry, Map, Sink};
+use domain::{Count, Data, Domain, Field, Map, Sink};
 
 /// Ends a part.
 pub const END: u64 = 0;
@@ -39,11 +40,12 @@ pub mod machine {
     pub const NPS: &str = "nps";
     /// Pages that can be allocated ([`Boot::norm`](crate::core::state::Boot)).
     pub const NORM: &str = "norm";
-    /// Of a CPU: whether it is about to enter the kernel from a program. Otherwise it is between two steps of an entry.
+    /// For a CPU: whether it is about to enter the kernel from a program. Otherwise it is between two steps of an
+    /// entry.
     pub const USER: &str = "user";
-    /// Of a CPU: the thread whose page map the processor uses.
+    /// For a CPU: the thread whose page map the processor uses.
     pub const MAP: &str = "map";
-    /// Of a row that is a channel: its lock is held. Left out if it is free.
+    /// For a row that is a channel: its lock is held. Left out if the lock is free.
     pub const HELD: &str = "held";
     /// How often programs have entered the kernel ([`Counts`](super::Counts)).
     pub const ENTRIES: &str = "entries";
@@ -279,7 +281,8 @@ fn write_page_map<M: Concrete>(out: &mut Writer<'_, impl Out>, own: &Own<M>, thr
     }
     out.row::<M, Directories>(&[thread], directory);
     for i in user() {
-        // A frame outside user memory holds no page table, whatever the entry says: the kernel would not look there.
+        // A frame outside user memory holds no page table, whatever the entry contains, so the kernel does not look
+        // there.
         if let Pde::Table { frame } = directory(i)
             && (KERN_LOW..KERN_HIGH.min(own.nps)).contains(&frame)
         {

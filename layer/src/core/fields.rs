@@ -1,14 +1,15 @@
 //! The fields of the state that are maps: one table with the key, the value and the bounds of each.
 //!
-//! Names are the reference's (section 3.1). A field with a dot in its name extends the field before the dot: it has the
-//! same key, or a key that begins with it, and holds more about the same entries.
+//! Names are the reference's (section 3.1). A field with a dot in its name extends the field before the dot. It has the
+//! same key, or a key that begins with that key, and holds more data about the same entries.
 use crate::core::constants::*;
+use crate::core::geometry::{Geometry, Paged};
 use crate::objects::vmx::vmcs::VMCS_SIZE;
-use domain::{Domain, Geometry, Storage};
+use domain::Storage;
 
 domain::data! {
-    /// A resource container. The ids of its children are fixed by its own (`8i+1`, `8i+2`, …), so storing their number
-    /// is enough.
+    /// A resource container. The ids of its children follow from its own id (`8i+1`, `8i+2`, …), so only their number
+    /// is stored.
     pub struct Container {
         /// Pages that the container may use, including its children's quotas.
         quota: Word,
@@ -16,7 +17,7 @@ domain::data! {
         usage: Word,
         /// The parent's id; container 0 is its own parent.
         parent: Word,
-        /// Number of children that it has ever had.
+        /// Number of children that it has ever had; a child that is used again counts once.
         nchildren: Word,
         /// In use.
         used: Flag,
@@ -48,8 +49,8 @@ domain::data! {
         /// Its index among the frames that are charged to that container.
         seat: Word,
     }
-    /// A frame that is charged to a container, by its index. These frames give the container's charge count its
-    /// meaning.
+    /// A frame that is charged to a container, by its index. The container's charge counter is the number of
+    /// these frames.
     pub struct Seat {
         /// The frame.
         frame: Word,
@@ -115,7 +116,7 @@ domain::data! {
     pub struct Context {
         /// Offset into the array of kernel stacks.
         esp: Word,
-        /// The number of the continuation, below [`STAGES`].
+        /// The number of the continuation, below [`CONTINUATIONS`].
         ra: Word,
     }
     /// The process of a thread. An addition to the reference.
@@ -143,12 +144,12 @@ domain::data! {
     }
     /// The pages charged to a container itself.
     pub struct Charge {
-        /// Number of successful allocations that have not been released.
+        /// Number of allocated pages that have not been released.
         pages: Word,
     }
-    /// What every CPU may need of a thread.
+    /// What any CPU may need to know about a thread.
     pub struct Next {
-        /// The thread behind it in its queue, or [`NO_THREAD`].
+        /// The next thread in its queue, or [`NO_THREAD`].
         thread: Word,
         /// The CPU to which the thread belongs, if it is alive.
         cpu: Word,
@@ -157,7 +158,7 @@ domain::data! {
     pub struct ThreadGhost {
         /// The id of its queue, or a value of [`place`].
         place: Word,
-        /// The thread before it in its queue, or [`NO_THREAD`].
+        /// The previous thread in its queue, or [`NO_THREAD`].
         prev: Word,
         /// Its position in its queue, counted over the queue's whole history.
         seq: Nat,
@@ -180,7 +181,7 @@ domain::data! {
     pub struct Offer {
         /// State: 0 is dead.
         status: Word,
-        /// The other side has seen it.
+        /// The other side has seen the offer.
         seen: Flag,
         /// The address.
         address: Word,
@@ -200,7 +201,7 @@ domain::data! {
     pub struct ChannelLock {
         /// The CPU that holds the lock, or [`TOTAL_CPU`] for none.
         holder: Word,
-        /// Events that the critical section may still have.
+        /// Number of events that the critical section may still log.
         budget: Word,
         /// Words of the last message in the mailbox.
         words: Word,
@@ -234,7 +235,7 @@ pub mod process {
     pub const VACANT: u32 = 2;
 }
 
-/// Where a thread is that is in no queue.
+/// The place of a thread that is in no queue.
 pub mod place {
     use crate::core::constants::NUM_CHAN;
     /// The thread was never created.
@@ -249,17 +250,17 @@ pub mod place {
 }
 
 /// The number of continuations of a saved context. The layer above defines the code of each.
-pub const STAGES: u32 = 6;
+pub const CONTINUATIONS: u32 = 6;
 /// The continuation of a new thread: `proc_start_user`.
 pub const START_USER: u32 = 0;
 
 macro_rules! field_table {
     ($($(#[$meta:meta])* $name:ident $text:literal [$($dim:expr),+] => $value:ident;)*) => {
-        domain::fields! { $($(#[$meta])* $name $text [$($dim),+] => $value;)* }
+        domain::fields! { for D: Paged; $($(#[$meta])* $name $text [$($dim),+] => $value;)* }
 
         /// A domain that stores every field.
-        pub trait AllStorage: Domain $(+ Storage<$name>)* {}
-        impl<D: Domain $(+ Storage<$name>)*> AllStorage for D {}
+        pub trait AllStorage: Paged $(+ Storage<$name>)* {}
+        impl<D: Paged $(+ Storage<$name>)*> AllStorage for D {}
 
         /// A domain whose maps can be copied, to compare an old state with a new one.
         pub trait VisibleStorage: AllStorage $(+ Storage<$name, Map: Clone>)* {}
@@ -269,7 +270,7 @@ macro_rules! field_table {
         pub const FIELDS: &[&str] = &[$($text),*];
 
         /// The bounds of the key of the field named `name`.
-        pub fn bounds<D: Domain>(name: &str) -> Option<&'static [u32]> {
+        pub fn bounds<D: Paged>(name: &str) -> Option<&'static [u32]> {
             match name {
                 $($text => Some(<$name as domain::Field<D>>::DIMS),)*
                 _ => None,
@@ -295,7 +296,7 @@ field_table! {
     Directories "ptpool" [NUM_PROC, <D::Geometry as Geometry>::DIRS] => Pde;
     /// Which directory entries have been written.
     DirectoriesDefined "ptpool.defined" [NUM_PROC, <D::Geometry as Geometry>::DIRS] => Defined;
-    /// Page tables, by the frame that they are in, as the hardware has them.
+    /// Page tables, by the frame that contains them, as on the hardware.
     PageTables "pt" [MAX_PAGE, <D::Geometry as Geometry>::ENTRIES] => Pte;
     /// Ghost state of page-table entries.
     PageTableGhosts "pt.ghost" [MAX_PAGE, <D::Geometry as Geometry>::ENTRIES] => PteGhost;
@@ -311,7 +312,7 @@ field_table! {
     Processes "proc" [NUM_PROC] => Process;
     /// Saved user contexts.
     UserContexts "uctxt" [NUM_PROC, UCTXT_SIZE] => Slot;
-    /// Whether each slot of a user context is defined, and as what.
+    /// Whether each slot of a user context is defined, and of which kind.
     UserContextKinds "uctxt.kind" [NUM_PROC, UCTXT_SIZE] => SlotKind;
     /// How many pages are charged to each container.
     Charges "AC.charged" [NUM_ID] => Charge;
@@ -325,11 +326,11 @@ field_table! {
     VmxInfo "vmxinfo" [VMXINFO_SIZE] => Cell;
     /// The VM control structure of this CPU, by field.
     VmcsFields "vmcs" [VMCS_SIZE] => Slot;
-    /// Whether each field of the control structure is defined, and as what.
+    /// Whether each field of the control structure is defined, and of which kind.
     VmcsKinds "vmcs.kind" [VMCS_SIZE] => SlotKind;
     /// State of this CPU's guest that the control structure does not hold, mostly registers.
     VmxSlots "vmx" [VMX_SIZE] => Slot;
-    /// Whether each such slot is defined, and as what.
+    /// Whether each such slot is defined, and of which kind.
     VmxKinds "vmx.kind" [VMX_SIZE] => SlotKind;
     /// Which directory entries of the nested page tables have a table.
     EptDirectories "eptdir" [EPT_DIRS] => Defined;

@@ -4,7 +4,8 @@ use crate::core::machine::Machine;
 domain::data! {
     /// An event of a shared object; the log records the CPU beside it. `tid` is the thread that runs.
     pub enum Event {
-        /// `PALLOC(tid, page)`: a page was allocated to the running thread, or none (0).
+        /// `PALLOC(tid, page)`: a page was allocated to the running thread; 0 if none was
+        /// available.
         Palloc { tid: Word, page: Word },
         /// `PFREE(tid, page)`: the running thread released a page. An addition for the layer above.
         Pfree { tid: Word, page: Word },
@@ -60,7 +61,7 @@ impl<M: Machine> Event<M> {
 }
 
 /// The log of an object. It lives inside the object, so it is written under the object's lock, and its order is the
-/// order of events. Compiled out, it has no bytes.
+/// order of events. If the log is compiled out, it has no bytes.
 pub trait Log<M: Machine> {
     /// Appends an event of CPU `by`.
     fn push(&mut self, by: M::Word, event: Event<M>);

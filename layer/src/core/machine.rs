@@ -27,8 +27,8 @@ pub trait Machine: AllStorage {
     type Links: Links<Self>;
     /// The synchronous channels, each behind its lock.
     type Channels: ChannelPool<Self>;
-    /// The registers of a user program at a trap: 25 wide words in the order of a user context. On the metal the trap
-    /// stub has stored them already, and the value carries no data.
+    /// The registers of a user program at a trap: 25 wide words in the order of a user context. In the kernel, the
+    /// trap stub has already stored them, and the value carries no data.
     type Registers: Copy + Debug;
 
     /// Ghost state made by `make`. If ghost state is erased, `make` is not called.
@@ -67,7 +67,7 @@ pub trait Machine: AllStorage {
         count: Self::Word,
     );
     /// Copies `many` entries of `rx_buf`, starting at `from`, into the console's ring `cons_buf`, starting at `at`.
-    /// Both are rings: the first entry follows the last. `many` is at most the length of either.
+    /// Both are rings: after the last entry comes the first. `many` is at most the length of either ring.
     #[inline]
     #[track_caller]
     fn copy_received(
@@ -83,30 +83,31 @@ pub trait Machine: AllStorage {
             k += 1;
         }
     }
-    /// Number of events, from `index` on, until the transmitter is done, including the event that reports it: 1 to
-    /// [`NEXT_SEND_MAX_REC`](crate::core::constants::NEXT_SEND_MAX_REC), or 0 if it takes longer.
+    /// Number of events, from `index` on, until the transmitter has finished. The event that reports this counts
+    /// too. 1 to [`NEXT_SEND_MAX_REC`](crate::core::constants::NEXT_SEND_MAX_REC), or 0 if it takes longer.
     fn serial_sent(index: Self::Word) -> Self::Word;
-    /// The UART begins to send `character`, and a carriage return with it if it is a line feed. What it sent before is
-    /// done ([`serial_sent`](Machine::serial_sent)). The prover does not model the characters sent.
+    /// The UART begins to send `character`. If that is a line feed, it also sends a carriage return. The previous
+    /// transmission has finished ([`serial_sent`](Machine::serial_sent)). The prover does not model the characters
+    /// sent.
     #[inline]
     fn serial_send(_character: Self::Word) {}
     /// Whether one usable memory region of the machine contains the whole of `frame`.
     fn usable(frame: Self::Word) -> Self::Flag;
 
     /// Invalidates the processor's cached translation of `va`, and all cached page tables. A primitive calls this after
-    /// it unmapped `va` in the page map of one of this CPU's threads, or removed the page table for `va`. Until then
-    /// the processor may use stale translations, so the frame must not be free yet.
+    /// it has unmapped `va` in the page map of one of this CPU's threads, or has removed the page table for `va`. Until
+    /// then the processor may use stale translations, so the frame must not be freed before.
     #[inline]
     fn unmapped(_cpu: &Cpu<'_, Self>, _va: Self::Word) {}
 
     /// Calls a primitive: runs `run`.
     ///
-    /// The call rule: the prover proves each primitive by itself and does not run `run` at a call. It proves the
-    /// precondition of `call` and the invariant, havocs what the contract may modify and what its locks guard, and
-    /// assumes the postcondition and the invariant. `give` makes the result from the contract's answer.
+    /// The call rule: each primitive has a proof of its own, and the prover does not run `run` at a call. It
+    /// proves the precondition of `call` and the invariant, havocs what the contract may modify and what its locks
+    /// guard, and assumes the postcondition and the invariant. `give` makes the result from the contract's answer.
     ///
     /// # Errors
-    /// Those of `run`.
+    /// The errors of `run`.
     #[inline(always)]
     #[track_caller]
     fn call<R>(
@@ -118,10 +119,10 @@ pub trait Machine: AllStorage {
         run(cpu)
     }
 
-    /// Calls a primitive that changes nothing; otherwise as [`call`](Machine::call).
+    /// Calls a primitive that changes nothing; otherwise like [`call`](Machine::call).
     ///
     /// # Errors
-    /// Those of `run`.
+    /// The errors of `run`.
     #[inline(always)]
     #[track_caller]
     fn ask<R>(
@@ -133,14 +134,14 @@ pub trait Machine: AllStorage {
         run(cpu)
     }
 
-    /// A loop: runs `iteration` until it breaks, at most `most` times. State that lives across iterations is in the
-    /// CPU.
+    /// A loop: runs `iteration` until it breaks, at most `most` times. Variables that live across iterations are in
+    /// the state of the CPU.
     ///
     /// The loop rule: the prover proves the loop invariant on entry, havocs what the loop modifies, runs one iteration,
     /// and proves the loop invariant again. [`loops`](crate::catalogue::loops) gives both for the loop `name`.
     ///
     /// # Errors
-    /// Those of `iteration`.
+    /// The errors of `iteration`.
     #[inline(always)]
     #[track_caller]
     fn bounded_loop(
@@ -164,19 +165,19 @@ pub trait Lock<M: Machine, T: Object<M>> {
     type Guard<'a>: DerefMut<Target = T>
     where
         Self: 'a;
-    /// CPU `by` takes the lock of `row`. Natively it waits. Hosted, another CPU may run first. Symbolically the object
-    /// is havocked within its rely condition, since other CPUs may have changed it.
+    /// CPU `by` takes the lock of `row`. The kernel's CPU waits. On the hosted machine, another CPU may run first. On
+    /// the symbolic machine the object is havocked within its rely condition, since other CPUs may have changed it.
     fn lock(&self, by: M::Word, row: M::Word) -> Self::Guard<'_>;
 }
 
 /// The links of the thread queues: words that are guarded by several locks, each entry by one of them.
 ///
-/// Natively they are relaxed atomics, which are plain moves on x86, so sharing them needs no `unsafe`. Which CPU may
-/// touch which entry is proved ([`Threads::rely`]).
+/// In the kernel they are relaxed atomics, which are plain moves on x86. So they can be shared without `unsafe`. The
+/// proofs show which CPU may access which entry ([`Threads::rely`]).
 pub trait Links<M: Machine> {
-    /// The thread behind `thread` in its queue, or [`NO_THREAD`](crate::core::constants::NO_THREAD).
+    /// The thread after `thread` in its queue, or [`NO_THREAD`](crate::core::constants::NO_THREAD).
     fn next(&self, thread: M::Word) -> M::Word;
-    /// Makes `next` the thread behind `thread`.
+    /// Makes `next` the thread after `thread`.
     fn set_next(&self, thread: M::Word, next: M::Word);
     /// The CPU to which `thread` belongs.
     fn cpu(&self, thread: M::Word) -> M::Word;
@@ -190,7 +191,7 @@ pub trait Links<M: Machine> {
 
 /// The synchronous channels. Each has a lock that a CPU can hold across primitives.
 ///
-/// A CPU touches only the rows whose locks it holds; this is proved ([`Channels::rely`]).
+/// A CPU accesses only the rows whose locks it holds; this is proved ([`Channels::rely`]).
 pub trait ChannelPool<M: Machine> {
     /// CPU `by` takes the lock of channel `q`, as in [`Lock::lock`].
     fn acquire(&self, by: M::Word, q: M::Word);
@@ -205,15 +206,16 @@ pub const CHANNEL_RANK: u32 = 1;
 
 /// A shared object behind a lock.
 ///
-/// `rely` is the only relation that is written down: it bounds the interference of other CPUs between two critical
-/// sections of CPU `me`. The guarantee of `me` is the same relation, taken for every other CPU.
+/// `rely` is the only relation that is written down. For CPU `me`, it bounds the interference of other CPUs
+/// between two critical sections. The guarantee of `me` is the rely condition of every other CPU.
 pub trait Object<M: Machine>: Sized + 'static {
     /// Its name in logs, counterexamples and lock-order reports.
     const NAME: &'static str;
     /// Position in the lock order: a CPU may take a lock only while all locks that it holds have smaller ranks.
     /// Channels have [`CHANNEL_RANK`].
     const RANK: u32;
-    /// If the rows are thread queues, whose links their locks guard too: the id of row 0's queue.
+    /// The id of row 0's queue, if the rows are thread queues; their locks also guard the links of
+    /// the threads.
     const QUEUES: Option<u32>;
     /// The keys at which `rely` and `lock_invariant` are instantiated.
     const KEYS: Keys;
@@ -231,7 +233,7 @@ pub trait Object<M: Machine>: Sized + 'static {
     fn rely(old: &Self, new: &Self, me: M::Word, key: &[M::Word]) -> bool
     where
         M: Spec;
-    /// The lock invariant: what holds of the object of row `row` and of the threads in it, at `key`, while its lock is
+    /// The lock invariant at `key`, of the object of row `row` and of the threads in it; it holds while the lock is
     /// free.
     fn lock_invariant(&self, row: M::Word, threads: &Threads<M>, key: &[M::Word]) -> bool
     where
@@ -250,7 +252,7 @@ pub trait Visit<M: Machine> {
     fn flag(&mut self, name: &'static str, flag: &mut M::Flag);
 }
 
-/// A machine on which the specification is visible: hosted or symbolic.
+/// A machine on which the specification can read ghost state: the hosted or the symbolic one.
 pub trait Spec: Machine<Log: Clone> + VisibleStorage {
     /// The ghost state itself.
     fn present<T: 'static>(ghost: &Self::Ghost<T>) -> &T;

@@ -4,6 +4,7 @@ pub mod call;
 pub mod constants;
 pub mod dump;
 pub mod fields;
+pub mod geometry;
 pub mod keys;
 pub mod log;
 pub mod machine;

@@ -1,8 +1,8 @@
 //! Replay: the state of the shared objects that a log determines (reference, sections 4.1.2 to 4.1.4).
 //!
-//! A replay folds a *step* over the events, oldest first. Each step is written once, here. The hosted machine folds it
-//! over the log of a run. The prover folds it over the events of each path, and proves that the result is what the
-//! primitive made of the objects. A log can be undefined: [`Undefined`].
+//! A replay folds a *step* over the events, oldest first. Each step function is written once, here. The hosted machine
+//! folds the step over the log of a run. The prover folds the step over the events of each path, and proves that the
+//! result equals the primitive's change of the objects. The replay of a log can fail: [`Undefined`].
 use crate::core::constants::*;
 use crate::core::fields::{ChannelLock, Frame, Owner, SyncChannel, place};
 use crate::core::log::Event;
@@ -11,7 +11,7 @@ use crate::core::stuck::documented;
 use domain::Flag;
 
 documented! {
-/// The requirement of an event that does not hold, which leaves the log undefined.
+/// The requirement of an event that does not hold, so that the log cannot be replayed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Undefined {
     /// The thread of the event does not run on its CPU.
@@ -24,17 +24,17 @@ pub enum Undefined {
     Alive,
     /// The child's process has not ended, or it is another CPU's.
     NotGone,
-    /// There is no such queue, or who logs does not have it.
+    /// There is no such queue, or the CPU that logs the event does not have it.
     NoQueue,
     /// No thread is ready to run in place of the one that sleeps.
     NothingReady,
-    /// The thread that was woken is not on its way to the CPU that it belongs to.
+    /// The thread that was woken is not in flight to the CPU that it belongs to.
     NotInFlight,
     /// The lock that is taken is not free.
     NotFreeLock,
     /// An event of a critical section by a CPU that does not hold the lock.
     NotHolder,
-    /// The critical section has more events than it announced.
+    /// The critical section has more events than its budget.
     NoBudget,
 }
 }
@@ -100,7 +100,7 @@ pub enum Out<M: Machine> {
     WakeRemote(M::Word, M::Word),
     /// The woken thread has joined the pending queue.
     Inserted,
-    /// The event is not the scheduler's.
+    /// The scheduler does nothing for this event.
     Other,
 }
 
@@ -132,8 +132,8 @@ pub trait Scheduler<M: Machine> {
 
 /// The step of `replay_TCB`.
 ///
-/// For every event, also those that are not the scheduler's, it requires that the event's thread runs. The reference
-/// does not.
+/// For every event, even if the scheduler does nothing for it, it requires that the event's thread runs. The
+/// reference does not require this.
 ///
 /// # Errors
 /// The requirement of the event that does not hold.

@@ -23,7 +23,7 @@ impl<D: Domain> Ring<D> {
         (self.start + k) % size
     }
 
-    /// The ring with `many` more entries behind the newest; if there are more than `most`, the oldest are dropped.
+    /// The ring with `many` more entries after the newest; if there are more than `most`, the oldest are dropped.
     #[inline(always)]
     #[track_caller]
     pub fn grown(self, many: D::Word, size: u32, most: u32) -> Self {

@@ -65,7 +65,7 @@ pub struct Own<M: Machine> {
     pub lines: <M as Storage<IoApicLines>>::Map,
     /// The ready queue (`rdy_q_id`).
     pub ready: Fifo<M>,
-    /// Log of the events that concern only state of this CPU: `SPAWN`.
+    /// The log of the events that concern only state of this CPU: `SPAWN`.
     pub log: M::Log,
     /// Ghost state.
     pub ghost: M::Ghost<OwnGhost<M>>,
@@ -101,11 +101,11 @@ pub struct OwnGhost<M: Machine> {
     pub idpde: <M as Storage<IdentityTables>>::Map,
     /// Bytes of physical memory whose contents are defined for this CPU.
     pub hp_defined: <M as Storage<DefinedMemory>>::Map,
-    /// Whether each slot of a user context is defined, and as what.
+    /// Whether each slot of a user context is defined, and of which kind.
     pub uctxt_kind: <M as Storage<UserContextKinds>>::Map,
-    /// Whether each field of the VM control structure is defined, and as what.
+    /// Whether each field of the VM control structure is defined, and of which kind.
     pub vmcs_kind: <M as Storage<VmcsKinds>>::Map,
-    /// Whether each remaining slot of the guest is defined, and as what.
+    /// Whether each remaining slot of the guest is defined, and of which kind.
     pub vmx_kind: <M as Storage<VmxKinds>>::Map,
     /// Directory entries of the nested page tables that have a table.
     pub ept_dirs: <M as Storage<EptDirectories>>::Map,
@@ -131,8 +131,8 @@ pub struct OwnGhost<M: Machine> {
 pub struct TrapInfo<M: Machine> {
     /// The faulting address.
     pub addr: M::Wide,
-    /// Address of the faulting instruction. The reference keeps the RA register here, which x86-64 does not have. The
-    /// field is for returning to the program, and that needs the address of the instruction.
+    /// Address of the faulting instruction. In the reference this field holds the RA register, which x86-64 does not
+    /// have. The field is used to return to the program, which needs the address of the instruction.
     pub ra: M::Wide,
 }
 
@@ -143,8 +143,8 @@ pub struct Vm<M: Machine> {
     pub revision: M::Word,
     /// Why it was aborted.
     pub abort: M::Word,
-    /// `vmx_init` has run. An addition to the reference: it says that the fields that primitives read are defined
-    /// (P40).
+    /// `vmx_init` has run. This is an addition to the reference: if it is set, the fields that primitives read
+    /// are defined (P40).
     pub set_up: M::Flag,
     /// The thread whose process the virtual machine belongs to; 0 if it belongs to none. An addition to the reference.
     pub owner: M::Word,
@@ -193,7 +193,7 @@ pub struct Lapic<M: Machine> {
 }
 
 impl<M: Machine> Lapic<M> {
-    /// The local APIC as the machine hands it over.
+    /// The local APIC as the machine's firmware leaves it.
     pub fn reset() -> Self {
         Lapic {
             esr: 0.into(),
@@ -266,7 +266,7 @@ pub struct Shared<M: Machine> {
     pub boot: Boot<M>,
 }
 
-/// One CPU at work: its own state, and the shared objects.
+/// One CPU while it executes: its own state, and the shared objects.
 pub struct Cpu<'m, M: Machine> {
     /// The CPU's own state.
     pub own: Own<M>,
@@ -277,8 +277,8 @@ pub struct Cpu<'m, M: Machine> {
 impl<M: Machine> Own<M> {
     /// The state of CPU `cpu` before `sched_init` (`init_adt`; reference, section 6.1).
     ///
-    /// The contents of the hardware's own memory (page tables, physical bytes) are left alone. Ghost state says that
-    /// none of these contents count as written.
+    /// The contents of the hardware's own memory (page tables, physical bytes) are left as they are. According to
+    /// the ghost state, none of these contents have been written.
     pub fn init_adt(place: M::Place, cpu: M::Word, ioapic: IoApic<M>) -> Self {
         let mut ac = <M as Storage<Containers>>::at(place);
         ac.define(|_| Container {

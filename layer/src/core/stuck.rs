@@ -7,7 +7,7 @@ macro_rules! documented {
         pub enum $name { $($(#[doc = $doc])+ $variant,)* }
 
         impl $name {
-            /// The broken precondition in words: the documentation of the value.
+            /// A description of the broken precondition: the documentation of the value.
             pub fn description(self) -> &'static str {
                 match self { $($name::$variant => concat!($($doc),+).trim_ascii(),)* }
             }
@@ -19,8 +19,9 @@ pub(crate) use documented;
 documented! {
 /// The precondition of a primitive that did not hold.
 ///
-/// The reference gives such a call no behaviour. Hosted, the call is an error and the state is rolled back. The kernel
-/// stops the CPU and reports the name. By a theorem, no program can cause this through a system call.
+/// The reference gives such a call no behaviour. On the hosted machine, the call is an error and the state is rolled
+/// back. The kernel stops the CPU and reports the name of the precondition. It is proved that no program can cause
+/// this through a system call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 // One word, like the results of primitives, so that a `Result` takes two words.
 #[repr(u32)]
@@ -65,23 +66,23 @@ pub enum Stuck {
     Undefined,
     /// The frame is not this CPU's as data.
     FrameNotOwned,
-    /// The process has not ended, or its parent has not asked how.
+    /// The process has not ended, or its parent has already received its status.
     NotEnded,
     /// The process has ended.
     NotLive,
     /// The virtual machine belongs to a process.
     Owned,
-    /// The process that ends, or has ended, uses pages or has given quota away.
+    /// The process that ends, or has ended, still uses pages or still has quota in its children.
     StillUsed,
-    /// What the container uses is not what it was charged for itself and its children.
+    /// The container's usage is not the sum of its own charge and its children's quotas.
     NotAccounted,
     /// The frame is not the page table of this directory entry.
     FrameNotTable,
-    /// The reverse map knows nothing of the frame.
+    /// The reverse map is not defined for the frame.
     NoReverseMap,
     /// The page is mapped already.
     AlreadyMapped,
-    /// The frame is mapped as often as can be counted.
+    /// The frame is already mapped as often as the counter can count.
     TooManyMappings,
     /// The access crosses its page or is misaligned.
     Misaligned,
@@ -99,7 +100,7 @@ pub enum Stuck {
     LockHeld,
     /// The lock is not held.
     LockNotHeld,
-    /// The critical section has had all the events that were announced.
+    /// The critical section has already logged as many events as its budget allows.
     NoBudget,
     /// The thread that is to be woken was never created.
     NotSpawned,
@@ -109,17 +110,17 @@ pub enum Stuck {
     NotMapped,
     /// No thread is ready.
     NothingReady,
-    /// The main thread of a CPU is to sleep.
+    /// The main thread of a CPU would sleep.
     MainSleeps,
-    /// A context that resumes nowhere.
+    /// A saved context without a continuation.
     BadContext,
-    /// The interrupt controller's tables do not have the length that it announces.
+    /// The interrupt controller's tables do not have the length that it reports.
     BadIoApic,
-    /// The machine has less memory than the layer needs, or more than it can count.
+    /// The machine has less memory than the layer needs, or more than the layer can count.
     BadMemory,
-    /// A code of no guest register.
+    /// A code that stands for no guest register.
     BadRegister,
-    /// A code of no guest segment.
+    /// A code that stands for no guest segment.
     BadSegment,
     /// A number that is no memory type.
     BadMemoryType,
@@ -127,9 +128,10 @@ pub enum Stuck {
     TooLarge,
     /// Interrupts of this CPU are off, or a handler is executing.
     NotInterruptible,
-    /// The interrupt handler of the UART runs without being one, or the UART is not set up or asks for nothing.
+    /// The UART's interrupt handler runs outside of an interrupt, or the UART is not set up or requests no
+    /// interrupt.
     NoInterrupt,
-    /// The UART cannot transmit: it is not set up, or what it received has not been taken.
+    /// The UART cannot transmit: it is not set up, or received characters have not been taken.
     SerialBusy,
     /// Registers that are not all integers.
     BadRegisters,

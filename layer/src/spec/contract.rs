@@ -2,7 +2,7 @@
 //!
 //! A [`Contract`] holds a primitive's code in a form that can be called with any arguments, what it requires and
 //! ensures, the events that it logs, and the cells that it may write. All other cells stay unchanged. One run of the
-//! prover proves all of this and the invariant. The contracts themselves stand beside the code:
+//! prover proves all of this and the invariant. The contracts themselves are in the files beside the code:
 //! `objects/<object>/spec.rs`.
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::{MAX_PAGE, NUM_PROC};
@@ -19,13 +19,14 @@ use domain::{Flag, Map};
 pub struct Transition<'a, M: Spec> {
     /// The state before.
     pub before: View<'a, M>,
-    /// The state after the call. A shared object is as it was when the call released its lock.
+    /// The state after the call. A shared object is taken as it was when the call released its
+    /// lock.
     pub after: View<'a, M>,
     /// The arguments.
     pub arguments: &'a Arguments<M>,
     /// The call's result.
     pub answer: &'a Answer<M>,
-    /// Two arbitrary words. A postcondition that holds for all words is stated of these.
+    /// Two arbitrary words. A postcondition that holds for all words is stated about these words.
     pub any: [M::Word; 2],
 }
 
@@ -46,8 +47,8 @@ pub enum Region {
     /// A frame that was not this CPU's at the start and is at the end. Frames of the kernel and of other CPUs are not
     /// covered.
     Fresh,
-    /// A frame that programs may use, that was not this CPU's at the start and is free at the end. It was allocated and
-    /// returned, or was free throughout.
+    /// A frame that programs may use, that was not this CPU's at the start and is free at the end. The frame was
+    /// allocated and returned, or was free throughout.
     Returned,
     /// A thread that was this CPU's.
     Mine,
@@ -70,8 +71,8 @@ impl Region {
     }
 }
 
-/// Whether a cell of a field with this leaf and key is covered by an entry of a modifies clause: a region and a key
-/// prefix.
+/// Whether an entry of a modifies clause covers a cell of a field with this leaf and key; the entry consists of a
+/// region and a key prefix.
 pub fn covers<M: Spec>(
     [start, end]: [&View<'_, M>; 2],
     (region, begin): (Region, &[M::Word]),
@@ -122,7 +123,7 @@ pub fn covers<M: Spec>(
 pub struct Contract<M: Spec> {
     /// Calls the primitive.
     pub run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
-    /// Assumes: what the reference grants about the arguments, beyond the precondition.
+    /// Assumes: what the reference takes for granted about the arguments, beyond the precondition.
     pub assumes: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// The reference's precondition. It holds whenever the call succeeds.
     pub reference_requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
@@ -130,8 +131,8 @@ pub struct Contract<M: Spec> {
     pub requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// Ensures: the postcondition.
     pub ensures: fn(&Transition<'_, M>) -> bool,
-    /// Whether the call appended the events that it ensures, and no others. That every event is tagged with the CPU of
-    /// the caller is checked for all primitives alike.
+    /// Whether the call appended the events that it ensures, and no others. The tag of the events, the CPU of the
+    /// caller, is checked for all primitives in the same way.
     pub events: Events<M>,
     /// Modifies: the cells that the call may write.
     pub modifies: fn(&Transition<'_, M>, Cells<'_, M>),
@@ -192,7 +193,7 @@ pub type Logged<M> = [(Event<M>, Out<M>)];
 /// Whether a call of a primitive appended the events that it ensures, and no others.
 pub type Events<M> = fn(&Transition<'_, M>, &Logged<M>) -> bool;
 
-/// No event: the meaning of the events of a silent primitive (reference, section 4.1.1).
+/// No event: the meaning of the events of a primitive that logs nothing (reference, section 4.1.1).
 pub fn no_events<M: Spec>(_: &Transition<'_, M>, log: &Logged<M>) -> bool {
     log.is_empty()
 }

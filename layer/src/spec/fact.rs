@@ -1,8 +1,8 @@
 //! A fact: one numbered clause of the invariant.
 //!
 //! A [`Fact`] is universally quantified over its keys. The runtime checker evaluates it for concrete keys. The prover
-//! assumes it before a call for the keys that the run touches, and proves it afterwards for a fresh key. The facts
-//! themselves stand beside the code: `objects/<object>/spec.rs`.
+//! assumes it before a call for the keys that the run accesses, and proves it afterwards for a fresh key. The facts
+//! themselves are in the files beside the code: `objects/<object>/spec.rs`.
 use crate::core::keys::Keys;
 use crate::core::machine::Spec;
 use crate::spec::view::View;
@@ -14,9 +14,10 @@ pub enum Class {
     High,
     /// L1 to L7, the typing of stored machine values.
     Low,
-    /// D1 and following: derived facts that hold as well, and facts that are needed to prove that no call is stuck.
+    /// D1 and following: further true facts, derived or needed to prove that no call is stuck.
     Derived,
-    /// E1 and following: facts that hold whenever the kernel is entered or left. A single primitive may break them.
+    /// E1 and following: facts that hold at every entry to the kernel and every exit from it. A single primitive
+    /// may break them.
     Entry,
 }
 

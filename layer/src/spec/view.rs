@@ -8,7 +8,7 @@ use crate::objects::page_alloc::table::AllocTable;
 use crate::objects::queue::{Queue, Threads};
 use domain::Map;
 
-/// All that a fact can read: every part of the state, as plain references.
+/// All state that a fact can read, as plain references.
 pub struct View<'a, M: Spec> {
     /// The CPU's own state.
     pub own: &'a Own<M>,

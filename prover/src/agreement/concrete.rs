@@ -2,10 +2,11 @@
 use crate::sources::with_engine;
 use crate::state::sym::Sym;
 use crate::state::visit::{each, values};
-use domain::{Field, Geometry};
+use domain::Field;
 use layer::core::fields::{
     ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts,
 };
+use layer::core::geometry::Geometry;
 use layer::core::machine::Object;
 use layer::objects::channel::pool::Channels;
 use layer::objects::page_alloc::table::AllocTable;
@@ -28,7 +29,8 @@ use symbolic::word::SymWord;
 
 /// The initial values of the unknown maps and scalars.
 pub(crate) trait World {
-    /// The value of a leaf of the map `map`. If there is no such leaf, the machine's answer.
+    /// The value of a leaf of the map `map`. If there is no such leaf, the machine's answer is
+    /// used.
     fn cell(&self, map: &str, leaf: &str, key: &[u32]) -> u64;
     /// A value that is in no map.
     fn scalar(&self, name: &str) -> u64;
@@ -116,7 +118,7 @@ fn supply(term: Term) {
     let worth = match node {
         Node::Var(name, _) => {
             let name = engine(|e| e.arena.text(name).to_string());
-            // The fresh variables of a proof stand for all values, so that any value is right.
+            // The fresh variables of a proof stand for all values, so any value can be used.
             if name.contains(FRESH) { 0 } else { world.scalar(&name).into() }
         }
         Node::App(name, ..) => {
@@ -151,7 +153,7 @@ impl Valuation for Known {
         if extra.iter().all(|&term| value(term) != 0) { Verdict::Sat } else { Verdict::Unsat }
     }
 
-    // A proof only describes the result of a search by facts.
+    // In a proof, facts describe the result of a search; a concrete run computes it.
     fn search(&self, (found, place): (Term, Term), (from, to): (Term, Term), wanted: &dyn Fn(Term) -> bool) {
         let here = (known(from)..known(to)).find(|&i| {
             let i = engine(|e| e.arena.number(i.into()));

@@ -1,11 +1,12 @@
-//! Any sequence of operations on maps returns the same reads in both domains. The symbolic keys and values are
+//! Any sequence of operations on maps gives the same reads in both domains. The symbolic keys and values are
 //! constants or unknowns.
 use super::concrete::{World, walk, without_solver};
 use super::side::{Leaves, Side, make_unknown};
 use super::z3::z3;
 use crate::sources::with_engine;
 use crate::state::sym::Sym;
-use domain::{Map, Storage, X64};
+use domain::{Map, Storage};
+use layer::core::geometry::X64;
 use proptest::prelude::*;
 use sim::machine::Sim;
 use smt::solver::{Solver, Verdict};
@@ -151,7 +152,7 @@ impl<D: Side + Storage<One> + Storage<Two>> Maps<D> {
         }
     }
 
-    /// All cells of `one`. Of `two`, the cells at the ends of rows and at `keys`.
+    /// All cells of `one`. Of the cells of `two`, those at the ends of rows and at `keys`.
     fn all(&self, keys: &[[u32; 2]]) -> Vec<Leaves> {
         let ends = (0..TWO[0]).flat_map(|i| [0, 1, 511, 512, TWO[1] - 1].map(|j| [i, j]));
         let two = ends.chain(keys.iter().copied()).map(|[i, j]| D::leaves(self.two.get([i.into(), j.into()])));
@@ -302,7 +303,7 @@ fn keys_out_of_bounds_are_found() {
     goes_out_of_range("definition of two", |maps| maps.two.define(|[i, _]| Shape::Single { a: i - 1 }));
 }
 
-/// With a solver, the result of a search is exactly the one that its facts admit.
+/// With a solver, the facts about a search admit exactly one result.
 #[test]
 fn a_search_gives_the_first_one() {
     let bits = 0..1u32 << ONE;
@@ -314,7 +315,7 @@ fn a_search_gives_the_first_one() {
             let expected = (from..to).find(|&i| has(i));
             let outcome = run_paths(true, &|outcome| {
                 let mut one = Maps::<Sym<X64>>::new(Origin::START).one;
-                // The last cell is written. The values of the others are assumed.
+                // The last cell is written. The values of the other cells are assumed.
                 for i in 0..ONE - 1 {
                     let is = condition(&|| one.get([i.into()]).word == u32::from(has(i)));
                     engine(|e| e.assume(is));

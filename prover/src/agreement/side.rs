@@ -1,7 +1,8 @@
-//! One program in two domains.
+//! The same program in two domains.
 use super::concrete::{make, tell, value};
 use crate::state::sym::Sym;
-use domain::{Count, Data, Domain, Sink, X64};
+use domain::{Count, Data, Domain, Sink};
+use layer::core::geometry::X64;
 use sim::machine::Sim;
 use smt::term::{Range, Term};
 use std::cell::Cell;
@@ -13,7 +14,7 @@ thread_local! {
     static UNKNOWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes symbolic values from here on unknowns or constants.
+/// Sets whether symbolic values are made as unknowns or as constants from here on.
 pub(crate) fn make_unknown(unknown: bool) {
     UNKNOWN.set(unknown);
 }

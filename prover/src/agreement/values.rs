@@ -1,9 +1,10 @@
-//! Every operation on words, wide words, counters and flags returns the same in both domains, or goes out of range in
-//! both. The symbolic operands are constants or unknowns.
+//! Every operation on words, wide words, counters and flags returns the same result in both domains, or goes out of
+//! range in both. The symbolic operands are constants or unknowns.
 use super::concrete::{World, value, walk, without_solver};
 use super::side::{Side, make_unknown};
 use crate::state::sym::Sym;
-use domain::{Flag, Nat, Wide, X64};
+use domain::{Flag, Nat, Wide};
+use layer::core::geometry::X64;
 use proptest::prelude::*;
 use sim::machine::Sim;
 use std::cell::RefCell;
@@ -177,7 +178,7 @@ fn operations<D: Side>() -> Vec<Operation<D>> {
     ]
 }
 
-/// A world without unknowns besides those that `tell` sets.
+/// A world whose only unknowns are those that `tell` sets.
 struct Nothing;
 
 impl World for Nothing {
@@ -217,7 +218,8 @@ fn agree(operands: &Operands) -> Result<(), TestCaseError> {
         walk(Rc::new(Nothing), true, &|| {
             let given = Given::new(operands);
             let holds = condition(&|| {
-                // The symbolic results have values only on the path that the operands take. They are not compared here.
+                // The symbolic results have values only on the path that the operands take. So they are not compared
+                // here.
                 exactly(&symbolic, given)
             });
             *whole.borrow_mut() = Some(value(holds) != 0);

@@ -11,7 +11,7 @@ use sim::counterexample::witness::Witness;
 use sim::machine::Sim;
 use std::rc::Rc;
 use syscall::next::Parent;
-use syscall::table::Row;
+use syscall::table::KernelEntry;
 
 /// The subject of a proof, as it runs on the hosted machine.
 pub(crate) struct HostedCall {
@@ -27,7 +27,7 @@ pub(crate) enum Callee {
     /// A primitive.
     Primitive { primitive: Primitive, contract: Contract<Sim>, chunk: Chunk },
     /// An entry of the kernel.
-    Entry { row: Row<Sim>, parent: Parent },
+    Entry { row: KernelEntry<Sim>, parent: Parent },
 }
 
 impl HostedCall {

@@ -1,4 +1,4 @@
-//! Counterexamples as Rust tests, which fail as long as the bug is there.
+//! Counterexamples as Rust tests, which fail as long as the bug exists.
 use crate::facts::invariant_set::InvariantSet;
 use sim::counterexample::witness::Witness;
 use sim::state::values::Values;
@@ -14,8 +14,8 @@ pub struct Test {
     pub text: String,
 }
 
-/// The counterexample of `failure` as a test, if it was replayed. `name` is the primitive or the entry. `invariants` is the
-/// invariant set of a primitive's proof, and `None` for an entry.
+/// The counterexample of `failure` as a test, if it was run and failed. `name` is the primitive or the entry.
+/// `invariants` is the invariant set of a primitive's proof, and `None` for an entry.
 pub fn emit_test(failure: &Failure, name: &str, invariants: Option<InvariantSet>) -> Option<Test> {
     let witness: &Witness = failure.counterexample()?;
     // The source line is dropped, because it may change.
@@ -30,10 +30,10 @@ pub fn emit_test(failure: &Failure, name: &str, invariants: Option<InvariantSet>
     let text = format!(
         "//! A counterexample to `{name}`: {clause}.
 //!
-//! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
+//! Written by `cargo cairn prove --emit-test`: it fails as long as the bug exists. Its place is `sim/tests/`.
 {class}use sim::counterexample::witness::Witness;
 
-/// The state, as it differs from the one after boot, the arguments, and what the machine answers.
+/// The differences of the state from the one after boot, the arguments, and the machine's answers.
 #[rustfmt::skip]
 pub fn witness() -> Witness {{
 {made}}}

@@ -1,4 +1,4 @@
-//! The ending of a call on the hosted machine, compared with what the proof says.
+//! How a call ends on the hosted machine, compared with the prediction of the proof.
 use crate::clause;
 use sim::check::replay::Difference;
 use sim::counterexample::outcome::{Broken, Ending};
@@ -11,7 +11,7 @@ pub(crate) fn breaks(ending: &Ending, clause: &str) -> bool {
         Broken::Ensures => clause == clause::ENSURES,
         Broken::Mode => clause == clause::MODE,
         Broken::Events(_) => clause == clause::EVENTS,
-        // A log without a meaning has no effect either.
+        // If the log cannot be replayed, the events have the wrong effects too.
         Broken::Effect(Difference::Entry { .. }) => clause == clause::EVENTS || clause::is_effect(clause),
         Broken::Effect(Difference::End { .. }) => clause::is_effect(clause),
         Broken::Scalar(name, ..) => clause == clause::scalar(name),
@@ -30,9 +30,9 @@ pub(crate) fn breaks(ending: &Ending, clause: &str) -> bool {
     })
 }
 
-/// The ending of a call, in words.
-pub(crate) fn told(ending: &Ending) -> String {
+/// A description of how a call ended.
+pub(crate) fn description(ending: &Ending) -> String {
     let broken: Vec<String> = ending.broken.iter().map(Broken::to_string).collect();
-    let broken = if broken.is_empty() { "nothing is broken".to_string() } else { broken.join("; ") };
-    format!("it gives {}; {broken}", ending.answer)
+    let broken = if broken.is_empty() { "no clause is violated".to_string() } else { broken.join("; ") };
+    format!("it returns {}; {broken}", ending.answer)
 }

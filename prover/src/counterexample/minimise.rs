@@ -116,7 +116,7 @@ pub(super) fn shown(witness: &Witness) -> Result<Vec<(String, String)>, String> 
     Ok(lines)
 }
 
-/// `values` by name, in the state that they make of `state`.
+/// `values` with their names in the state that they make of `state`.
 fn shown_values(values: &Values, state: &mut Snapshot, prefix: &str) -> Result<Vec<(String, String)>, String> {
     values.put(state).map_err(|error| error.to_string())?;
     let scalars = values.scalars.iter().map(|(name, value)| (format!("{prefix}{name}"), value.to_string()));

@@ -1,13 +1,13 @@
 //! Running counterexamples. The solver's partial model is completed to a state that satisfies every fact. On the hosted
 //! machine, the primitive or entry is called from this state, and must violate the same clause.
 //!
-//! Whatever the model leaves open is as at boot. The checker of the hosted machine reports the facts that this state
-//! violates. We assert them at the violated keys and ask the solver again, until no fact is violated. Where the solver
-//! has a choice, we ask for the boot values. In the end the remaining differences from boot are undone one by one,
-//! where the clause is still violated.
+//! At first, the state has its values from boot wherever the model leaves it open. The checker of the hosted machine
+//! reports the facts that this state violates. We assert them at the violated keys and ask the solver again, until no
+//! fact is violated. If the solver has a choice, we ask for the boot values. Finally, the remaining differences from
+//! boot are undone one by one, as long as the clause is still violated.
 use crate::counterexample::call::HostedCall;
 use crate::counterexample::complete::{Strategy, Words, complete_model};
-use crate::counterexample::ending::{breaks, told};
+use crate::counterexample::ending::{breaks, description};
 use crate::counterexample::minimise::{minimised, shown};
 use sim::counterexample::outcome::Refused;
 use sim::counterexample::witness::Witness;
@@ -22,8 +22,8 @@ use symbolic::word::SymWord;
 
 /// The most rounds of asserting violated facts with one search strategy.
 const ROUNDS: u32 = 16;
-/// The most combinations of unknown keys at which a violated fact is asserted, if the model gives them the violating
-/// keys.
+/// A violated fact is asserted at combinations of unknown keys to which the model gives the violating values. This
+/// is the maximum number of combinations.
 const KEYS: usize = 8;
 
 impl Runner for HostedCall {
@@ -31,7 +31,7 @@ impl Runner for HostedCall {
         let witness = in_scope(|| complete(self, asked, clause))?;
         let witness = minimised(self, witness, clause);
         let ending = self.call(&witness).map_err(|refused| refused.to_string())?;
-        Ok(Run { ending: told(&ending), state: shown(&witness)?, counterexample: Arc::new(witness) })
+        Ok(Run { ending: description(&ending), state: shown(&witness)?, counterexample: Arc::new(witness) })
     }
 }
 
@@ -42,7 +42,8 @@ fn complete(hosted: &HostedCall, asked: &[Term], clause: &str) -> Result<Witness
             e.solver.assert(&e.arena, term);
         }
     });
-    // Only near facts are asserted here. The hosted machine's checker finds the others that matter.
+    // Only near instances are asserted here. The hosted machine's checker finds the other facts
+    // that matter.
     if check(&[], Aim::Branch) == Verdict::Unsat {
         return Err(Unconfirmed::NoState);
     }
@@ -56,7 +57,7 @@ fn complete(hosted: &HostedCall, asked: &[Term], clause: &str) -> Result<Witness
     Err(why)
 }
 
-/// As [`complete`], with the search strategy `strategy`.
+/// Like [`complete`], with the search strategy `strategy`.
 fn complete_with(strategy: Strategy, hosted: &HostedCall, clause: &str) -> Result<Witness, Unconfirmed> {
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
@@ -68,7 +69,7 @@ fn complete_with(strategy: Strategy, hosted: &HostedCall, clause: &str) -> Resul
         match hosted.call(&witness) {
             Ok(ending) if breaks(&ending, clause) => return Ok(witness),
             Ok(ending) => {
-                let why = format!("on the hosted machine it does not fail so: {}", told(&ending));
+                let why = format!("the hosted machine does not confirm it: {}", description(&ending));
                 return Err(Unconfirmed::DoesNotFail(why));
             }
             Err(Refused::Facts(violations)) => {
@@ -89,8 +90,8 @@ fn complete_with(strategy: Strategy, hosted: &HostedCall, clause: &str) -> Resul
     Err(format!("no state that satisfies every fact was found in {ROUNDS} rounds").into())
 }
 
-/// The keys `keys` of the model as unknown words, in all combinations. A fact asserted of the words also holds in the
-/// next model, whatever values they have there.
+/// The unknown words of the query that have the values `keys` in the model, in all combinations. If a fact is
+/// asserted about these words, it also holds in the next model, whatever values they have there.
 fn unknown(words: &Words, keys: &[u32]) -> Vec<Vec<SymWord>> {
     let mut all: Vec<Vec<SymWord>> = vec![Vec::new()];
     for &key in keys {

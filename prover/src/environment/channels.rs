@@ -1,6 +1,6 @@
 //! The two parts of the channels, which have locks that a CPU keeps between primitives.
 use crate::state::sym::Sym;
-use domain::Geometry;
+use layer::core::geometry::Geometry;
 use layer::core::keys::Keys;
 use layer::objects::channel::pool::Channels;
 use symbolic::word::SymWord;

@@ -3,7 +3,7 @@ use crate::environment::interference::Interference;
 use crate::environment::lock::{SymChannels, SymLock};
 use crate::state::parts::State;
 use crate::state::sym::{Sym, SymLinks};
-use domain::Geometry;
+use layer::core::geometry::Geometry;
 use layer::core::machine::ChannelPool;
 use layer::core::state::{Cpu, Shared};
 use std::cell::RefCell;

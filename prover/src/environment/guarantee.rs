@@ -1,4 +1,4 @@
-//! Pending guarantees: what a critical section must meet, and is not proved yet.
+//! Pending guarantees: guarantees that a critical section must meet, and that are not proved yet.
 use std::cell::RefCell;
 use std::rc::Rc;
 use symbolic::word::SymWord;

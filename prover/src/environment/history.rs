@@ -1,16 +1,18 @@
 //! The events that a path logs, and their effects on the shared objects as the replay defines them.
 //!
 //! The replay models a queue by positions, and not by links. The first thread has the least position, and a thread that
-//! joins gets the next one. The replay takes the head of the layer's list as the first thread, and checks its position.
+//! joins gets the next one. The replay takes the head of the layer's list as the first thread, and checks that its
+//! position is the least.
 use crate::clause;
 use crate::environment::channels::CHANNELS;
 use crate::environment::guarantee::PendingGuarantee;
 use crate::state::parts::{State, channels_identity, threads_identity};
 use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
-use domain::{Flag, Geometry, Map};
+use domain::{Flag, Map};
 use layer::core::constants::{NO_THREAD, NUM_CHAN};
 use layer::core::fields::{ThreadGhost, place};
+use layer::core::geometry::Geometry;
 use layer::core::log::Event;
 use layer::core::machine::{Object, Spec};
 use layer::core::replay::{self, Out, QueueOf, Scheduler, Undefined};
@@ -46,7 +48,7 @@ fn events<G: Geometry>(from: usize) -> Vec<Tagged<G>> {
     engine(|e| e.path.data::<Events<G>>().0[from..].to_vec())
 }
 
-/// Input of the replay that comes from interference, at one point of the log.
+/// Input that the replay needs at one point of the log and that comes from interference.
 enum Moment<G: Geometry> {
     /// The threads and channels after interference, or at the start.
     Moved(Rc<Threads<Sym<G>>>, Rc<Channels<Sym<G>>>),
@@ -69,7 +71,7 @@ pub(crate) struct History<G: Geometry> {
     moments: RefCell<Vec<(usize, Moment<G>)>>,
 }
 
-/// The part of a history that is replayed: all up to some event.
+/// The part of a history that is replayed: from the start up to some event.
 struct Past<G: Geometry> {
     start: Rc<State<G>>,
     moments: Vec<(usize, Moment<G>)>,
@@ -193,7 +195,8 @@ impl<G: Geometry> History<G> {
     }
 }
 
-/// The thread that runs on the CPU. It is the main thread from the start, although only `sched_init` sets the field.
+/// The thread that runs on the CPU. This is the main thread from the start, although only `sched_init` sets the
+/// field.
 fn running<G: Geometry>(state: &State<G>) -> SymWord {
     if state.view().ghost.init.holds() { state.own.cur } else { state.own.cpu + 1 }
 }
@@ -313,7 +316,7 @@ impl<G: Geometry> Positions<G> {
     }
 }
 
-/// Whether both are the same queue for sure, by their terms.
+/// Whether both have the same queue id as terms, so that they certainly are the same queue.
 fn same<G: Geometry>(one: QueueOf<Sym<G>>, other: QueueOf<Sym<G>>) -> bool {
     match (one, other) {
         (QueueOf::Ready(a), QueueOf::Ready(b))
@@ -362,7 +365,7 @@ impl<G: Geometry> Scheduler<Sym<G>> for Positions<G> {
     fn pop(&mut self, of: QueueOf<Sym<G>>) -> Result<Option<SymWord>, Undefined> {
         let at = self.queue(of)?;
         let (id, first) = (self.queues[at].id(), self.queues[at].lo);
-        // The fact that a list without a head has no positions holds for each thread, and this read triggers it.
+        // There is a fact that a list without a head has no positions; this read triggers it for each thread.
         let _ = self.threads.tcb.get([self.current]);
         if first == self.queues[at].hi {
             return Ok(None);

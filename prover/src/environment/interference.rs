@@ -9,8 +9,8 @@ use crate::state::record::{Locks, TakenLock};
 use crate::state::sym::Sym;
 use crate::state::unknown::is_part;
 use crate::state::unknown::{at_version, key_bounds, quantified, unknown_object};
-use domain::Geometry;
 use layer::core::constants::TOTAL_CPU;
+use layer::core::geometry::Geometry;
 use layer::core::machine::Object;
 use layer::objects::channel::pool::Channels;
 use layer::objects::queue::{Family, Pending, Queue, Threads};
@@ -38,7 +38,7 @@ impl<T> Tracked<T> {
         }
     }
 
-    /// Sets the current state to `snapshot`, at version `origin`, without changes since.
+    /// Sets the current state to `snapshot`, at version `origin`; there are no changes since then.
     fn renew(&self, snapshot: impl Fn() -> T, origin: Origin) {
         *self.now.borrow_mut() = snapshot();
         *self.since.borrow_mut() = Rc::new(snapshot());
@@ -66,7 +66,7 @@ pub(crate) struct Interference<G: Geometry> {
     pub(super) taking: Cell<bool>,
     /// The ids of the queues whose locks are held.
     pub(super) held: RefCell<Vec<SymWord>>,
-    /// The assumptions about the last state in which the invariant was known.
+    /// The assumptions about the last state in which the invariant was known to hold.
     latest: RefCell<Rc<Assumed>>,
 }
 
@@ -93,12 +93,12 @@ impl<G: Geometry> Interference<G> {
         self.start.current_cpu
     }
 
-    /// The assumptions about the last state in which the invariant was known.
+    /// The assumptions about the last state in which the invariant was known to hold.
     pub fn latest(&self) -> Rc<Assumed> {
         self.latest.borrow().clone()
     }
 
-    /// Assumes the invariant in `state`, which becomes the last state in which it is known.
+    /// Assumes the invariant in `state`, which becomes the last state in which it is known to hold.
     fn know(&self, state: State<G>) {
         let assumed = self.latest().of(state);
         assumed.assume();
@@ -143,7 +143,7 @@ impl<G: Geometry> Interference<G> {
         }
     }
 
-    /// Tells the history that threads or channels have changed by interference. Events from here on are about the new
+    /// Informs the history that interference has changed threads or channels. Events from here on are about the new
     /// state.
     pub(super) fn moved(&self) {
         self.history.moved(self.threads.now.borrow().snapshot(), self.channels.now.borrow().snapshot());
@@ -194,8 +194,8 @@ impl<G: Geometry> Interference<G> {
         }
     }
 
-    /// Interference on the threads: their links get a new version. So does this CPU's pending queue, unless its lock is
-    /// held or is being taken. Returns the new versions.
+    /// Interference on the threads: their links get a new version. This CPU's pending queue also gets a new version,
+    /// unless its lock is held or is being taken. Returns the new versions.
     pub(super) fn interfere_with_threads(&self, takes_own: bool) -> Vec<u32> {
         let origin = Origin::fresh();
         let mut versions = vec![origin.version];

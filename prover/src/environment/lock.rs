@@ -1,7 +1,7 @@
 //! Locks of the symbolic machine: interference where a lock is taken, and pending guarantees where it is released.
 //!
 //! When a lock is taken, the object that it guards gets a new unknown version, related to the old one by the rely
-//! condition. What the critical section does to it must satisfy the rely conditions of the other CPUs.
+//! condition. The critical section's changes of the object must satisfy the rely conditions of the other CPUs.
 use crate::clause;
 use crate::environment::channels::CHANNELS;
 use crate::environment::interference::{Interference, is_primitive, queue_id};
@@ -11,8 +11,8 @@ use crate::state::record::{Locks, TakenLock};
 use crate::state::sym::Sym;
 use crate::state::unknown::is_part;
 use crate::state::unknown::{at_version, key_bounds, quantified, unknown_object, unknown_row};
-use domain::Geometry;
 use layer::core::constants::TOTAL_CPU;
+use layer::core::geometry::Geometry;
 use layer::core::machine::{ChannelPool, Lock, Object};
 use layer::objects::channel::pool::Channels;
 use layer::objects::page_alloc::table::AllocTable;
@@ -51,7 +51,8 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
     #[track_caller]
     fn with<R>(&self, work: impl FnOnce(&mut Channels<Sym<G>>) -> R) -> R {
         let result = work(&mut self.0.channels.now.borrow_mut());
-        // From here on this CPU holds the lock. The guarantee is also due if the same path releases the lock.
+        // From here on this CPU holds the lock. The guarantee must also be proved if the same path releases
+        // the lock.
         if self.0.taking.replace(false) {
             self.0.guarantee_channels("once taken");
         }
@@ -101,7 +102,7 @@ impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
         self.own.as_ref().expect("a row is part of the state").object.borrow().snapshot()
     }
 
-    /// The row in the state, if `row` is that row.
+    /// The row in the state, if it is row `row`.
     fn own(&self, row: SymWord) -> Option<&OwnRow<T>> {
         self.own.as_ref().filter(|own| own.row.0 == row.0)
     }
@@ -149,7 +150,8 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         assert!(by.0 == interference.me.0, "a lock is taken for another CPU");
         let moves_threads = T::QUEUES.is_some();
         interference.taken.borrow_mut().push(if moves_threads { "tcb" } else { T::NAME });
-        // Pristine: as at the start of the proof, without writes and without interference so far.
+        // Pristine means: as at the start of the proof, without writes and without interference so
+        // far.
         let mut pristine = own.is_none_or(|own| own.version.get().version == 0);
         if moves_threads {
             let written = engine(|e| e.path.writes.iter().any(|w| is_part(w.field, "tcb")));
@@ -170,7 +172,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         engine(|e| e.path.data::<Locks>().0.push(TakenLock { versions }));
         let (from, old) = match own {
             Some(own) => (own.version.replace(origin), Rc::new(own.object.borrow().snapshot())),
-            // Nothing is known of the earlier state of a row outside the state.
+            // There is no knowledge of the earlier state of a row outside the state.
             None => (origin, Rc::new(unknown_row::<G, T>(Origin::fresh(), "before"))),
         };
         let new = Rc::new(match own {
@@ -180,12 +182,12 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         #[cfg(test)]
         crate::agreement::concrete::row_rests(origin, row, own.map(|_| &*old), &*new);
         if let Some(own) = own {
-            // From now on, the invariant speaks of the new version.
+            // From now on, the invariant is about the new version.
             *own.object.borrow_mut() = new.snapshot();
         }
         let threads = Rc::new(interference.threads.now.borrow().snapshot());
         let links = interference.threads.version.get();
-        // An object without fields of its own has facts about the threads in it.
+        // If an object has no fields of its own, its facts are about the threads in it.
         let (before, after) = if moves_threads { (links, links) } else { (from, origin) };
         if pristine {
             interference.assume_stable(|state| {

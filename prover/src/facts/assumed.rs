@@ -4,7 +4,7 @@ use crate::state::parts::{State, StateIdentity};
 use crate::state::sym::Sym;
 use crate::state::unknown::is_part;
 use crate::state::unknown::quantified;
-use domain::Geometry;
+use layer::core::geometry::Geometry;
 use layer::invariant::facts;
 use rustc_hash::FxHashMap;
 use smt::term::Term;
@@ -42,12 +42,13 @@ struct Family {
 }
 
 impl Assumed {
-    /// The facts of `invariants` about `state`. They are instantiated where its unknown maps are read.
+    /// The facts of `invariants` about `state`. They are instantiated when the state's unknown maps
+    /// are read.
     pub fn new<G: Geometry>(state: &Rc<State<G>>, invariants: InvariantSet) -> Rc<Assumed> {
         Assumed::made(state, state.identity(), invariants, &|_| true, Rc::default())
     }
 
-    /// Those of the facts of this ground that are in `numbers`, about another state.
+    /// The facts of this invariant set that are in `numbers`, about another state.
     pub fn only<G: Geometry>(&self, state: &Rc<State<G>>, numbers: &'static [&'static str]) -> Rc<Assumed> {
         Assumed::made(state, state.identity(), self.invariants, &|number| numbers.contains(&number), Rc::default())
     }
@@ -102,8 +103,8 @@ impl Assumed {
         }
     }
 
-    /// The same facts but those of E about another state, after a primitive or interference. The result is cached,
-    /// because most paths meet the same states.
+    /// The same facts except those of E, about another state, after a primitive or interference. The result is
+    /// cached, because most paths meet the same states.
     pub fn of<G: Geometry>(&self, state: State<G>) -> Rc<Assumed> {
         let identity = state.identity();
         if let Some(assumed) = self.family.states.borrow().get(&identity) {
@@ -115,8 +116,8 @@ impl Assumed {
         assumed
     }
 
-    /// The facts that `make` returns, cached under `name` and `identity`. They must depend on nothing else, and must
-    /// keep alive the maps in `identity`.
+    /// The facts that `make` returns, cached under `name` and `identity`. The facts must depend on `name` and
+    /// `identity` only, and must keep the maps in `identity` alive.
     pub fn set(
         &self,
         name: &'static str,

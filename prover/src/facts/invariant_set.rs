@@ -9,12 +9,12 @@ pub enum InvariantSet {
     High,
     /// H, L and the derived invariants D.
     Derived,
-    /// H, L and D, and of the first state also E. Between two primitives E need not hold.
+    /// H, L and D, and of the first state also E. E need not hold between two primitives.
     Entry,
 }
 
 impl InvariantSet {
-    /// The invariant set, in words.
+    /// A description of the invariant set.
     pub fn word(self) -> &'static str {
         match self {
             InvariantSet::High => "H and L",
@@ -36,7 +36,7 @@ impl InvariantSet {
         fact.class <= self.most()
     }
 
-    /// What holds after a primitive as well.
+    /// The set that also holds after a primitive.
     pub(crate) fn between_primitives(self) -> InvariantSet {
         if self == InvariantSet::Entry { InvariantSet::Derived } else { self }
     }

@@ -1,4 +1,4 @@
-//! Equivalent mutants: mutants that survive, each with the reason.
+//! Equivalent mutants: mutants that survive, each with its reason.
 //!
 //! The reason is a comment in the code, above the line that it explains:
 //!
@@ -34,7 +34,8 @@ pub struct Equivalent {
 pub static EQUIVALENT: LazyLock<Vec<Equivalent>> =
     LazyLock::new(|| EXPLANATIONS.iter().filter_map(equivalent).collect());
 
-/// The equivalent mutants of a comment. A comment that cannot be read explains nothing, so its mutant is reported.
+/// The equivalent mutants of a comment. If a comment cannot be parsed, it explains nothing, so its mutant is
+/// reported.
 fn equivalent(explanation: &Explanation) -> Option<Equivalent> {
     let Explanation { file, number, line, text } = *explanation;
     let (operator, changes, reason) = parse(text)?;

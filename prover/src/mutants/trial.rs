@@ -18,7 +18,8 @@ use symbolic::solvers::{Choice, Portfolio};
 pub enum Fate {
     /// A proof fails: the name of the primitive, and the clause.
     Killed(&'static str, String),
-    /// The mutant is equivalent, or its difference is not specified: the reason from the list in the tree.
+    /// The mutant is equivalent, or the specification admits its behaviour: the reason from the source
+    /// comment.
     Explained(&'static str),
     /// All proofs still succeed.
     Survived,
@@ -59,7 +60,8 @@ pub struct MutantReport {
     pub subjects: Vec<&'static str>,
     /// The mutants, in source order.
     pub trials: Vec<Trial>,
-    /// Stale explanations: no such mutant survives. Only looked for if all mutants were tried.
+    /// Stale explanations: no such mutant survives. They are only looked for if all mutants were
+    /// tried.
     pub stale: Vec<&'static Equivalent>,
     /// The whole time, in seconds.
     pub seconds: f64,
@@ -116,7 +118,7 @@ pub fn try_mutants(
     let all: Vec<(Mutant, Vec<Subject>)> = mutants.into_iter().step_by(sample.every.max(1)).collect();
     progress(MutantProgress::Begin(all.len()));
 
-    // If one solver does not find a counterexample soon, another one may.
+    // If one solver does not soon find a counterexample, another one may.
     let embedded = Portfolio::new(&Choice::Embedded, options.timeout_ms, None).map_err(SuiteError::Solver)?;
     let loop_rule = [(&panel, SOON), (&embedded, SOON), (&panel, LATE)];
     let try_one = |i: usize| {
@@ -177,7 +179,8 @@ pub fn try_mutants(
     })
 }
 
-/// The proofs that a mutant of `subject` must pass. The proofs that kill the most mutants come first.
+/// The proofs that are run against a mutant of `subject`. The proofs that kill the most mutants come
+/// first.
 fn proofs(subject: Subject) -> Vec<Job> {
     let mut jobs: Vec<Job> = subject.jobs();
     jobs.retain(Job::is_x64);
@@ -192,8 +195,8 @@ fn explanation(Mutant { site, change }: &Mutant) -> Option<usize> {
     })
 }
 
-/// The time limits of one query about a mutant, in milliseconds: the first one, and the one for mutants it leaves
-/// undecided.
+/// The time limits of one query about a mutant, in milliseconds: of the first round, and of the round for mutants
+/// that are still undecided.
 const SOON: u32 = 1_000;
 const LATE: u32 = 4_000;
 
@@ -249,7 +252,7 @@ fn fate(proofs: impl Iterator<Item = (Subject, Outcome)>) -> Fate {
                 | Reason::Fuel
                 | Reason::Solver
                 | Reason::Disagreement
-                | Reason::NotReplayed
+                | Reason::Spurious
                 | Reason::Contract => {
                     fate = Fate::Undecided(failure.clause);
                 }

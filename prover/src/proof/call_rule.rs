@@ -1,14 +1,15 @@
-//! The call rule ([`symbolic::rules`]) for primitives: what a call proves, havocs and assumes of the layer's state.
+//! The call rule ([`symbolic::rules`]) for primitives: what a call proves, havocs and assumes about the layer's
+//! state.
 use crate::clause;
 use crate::facts::invariant_set::InvariantSet;
 use crate::proof::obligations::{discharge_guarantees, modified_names, modifies_has, prove_facts};
 use crate::state::parts::State;
 use crate::state::sym::Sym;
-use domain::Geometry;
 use layer::catalogue::{Kind, Primitive, primitives};
 use layer::core::call::{Answer, Arguments, Call, Chunk};
 use layer::core::constants::{SAVED, UCTXT_SIZE};
 use layer::core::fields::{Context, bounds};
+use layer::core::geometry::Geometry;
 use layer::core::state::Cpu;
 use layer::invariant::{Read, read};
 use layer::spec::contract::{Cells, Contract, Region, Transition, covers};
@@ -57,7 +58,8 @@ fn callee<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Callee<G> 
 }
 
 impl<G: Geometry> Callee<G> {
-    /// Proves the invariant, the contract's assumptions and its precondition. Returns whether all hold.
+    /// Proves the invariant, the contract's assumptions and its precondition. Returns whether all of
+    /// them hold.
     fn is_proved(&self, cpu: &Cpu<'_, Sym<G>>) -> bool {
         let Callee { primitive, contract, arguments, before } = self;
         let assumes = || clause::assumed_by(primitive.name);
@@ -69,7 +71,7 @@ impl<G: Geometry> Callee<G> {
     }
 
     /// As [`is_proved`](Callee::is_proved). Also discharges the pending guarantees, because the call havocs the state
-    /// that they speak of.
+    /// that they are about.
     fn is_proved_with_guarantees(&self, cpu: &Cpu<'_, Sym<G>>) -> bool {
         let holds = self.is_proved(cpu);
         discharge_guarantees(cpu.shared.pending.interference());
@@ -83,11 +85,12 @@ pub(crate) fn prove_precondition<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call
     interference.add_guarantees("before a call");
     let callee = callee(cpu, call);
     prove_here(|| callee.is_proved_with_guarantees(cpu));
-    // A repeated path keeps no guarantees either: they were discharged when the path first came here.
+    // A repeated path has no pending guarantees here either, because they were discharged when the
+    // path first came here.
     interference.pending_guarantees.take();
 }
 
-/// As [`prove_precondition`], for a call that changes nothing: pending guarantees stay pending.
+/// Like [`prove_precondition`], for a call that changes nothing: pending guarantees stay pending.
 pub(crate) fn prove_precondition_of_query<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) {
     let callee = callee(cpu, call);
     prove_here(|| callee.is_proved(cpu));
@@ -106,8 +109,8 @@ pub(crate) fn query<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> 
     answer
 }
 
-/// Assumes that what E reads is unchanged at the free word, where the modifies clause does not name it. Only E needs
-/// this: H, L and D are assumed of the new state.
+/// Assumes that the state that E reads is unchanged at the free word, except where the modifies clause covers it.
+/// Only E needs this: H, L and D are assumed of the new state.
 fn assume_rest<G: Geometry>(
     frame: &dyn Fn(Cells<'_, Sym<G>>),
     names: &[&str],

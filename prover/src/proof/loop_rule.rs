@@ -1,7 +1,7 @@
 //! The loop rule ([`symbolic::rules`]) for loops of the layer.
 //!
 //! A [`LoopRule`] gives the loop invariant and the fields and scalars that an iteration may write. After the havoc, the
-//! invariant is the only knowledge of them. An iteration may write nothing else, and take no lock.
+//! loop invariant is the only knowledge of them. An iteration may write nothing else, and may take no lock.
 use crate::clause;
 use crate::environment::interference::Interference;
 use crate::facts::assumed::Assumed;
@@ -9,8 +9,8 @@ use crate::facts::invariant_set::InvariantSet;
 use crate::state::parts::State;
 use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
-use domain::Geometry;
 use layer::core::fields::FIELDS;
+use layer::core::geometry::Geometry;
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
 use layer::invariant::facts;
@@ -32,8 +32,8 @@ use symbolic::word::SymWord;
 #[cfg(test)]
 mod tests;
 
-/// Why counterexamples after the start of a loop are not replayed.
-const IN_LOOP: &str = "it begins in a round of a loop, and how that round is reached is not known";
+/// Why counterexamples that arise after the start of a loop are not run.
+const IN_LOOP: &str = "it begins in an iteration of a loop, and it is not known how the iteration is reached";
 
 /// One iteration of a loop. It breaks or continues.
 type Iteration<'a, G> = &'a dyn Fn(&mut Cpu<'_, Sym<G>>) -> Result<ControlFlow<()>, Stuck>;
@@ -78,7 +78,7 @@ struct LoopOfCpu<'a, 'c, G: Geometry> {
 }
 
 impl<G: Geometry> LoopOfCpu<'_, '_, G> {
-    /// The loop invariant besides the facts. It is not used in proofs from H and L alone.
+    /// The loop invariant apart from the facts. It is not used in proofs from H and L alone.
     fn holds(&self, state: &State<G>) -> bool {
         self.assumed.invariants() == InvariantSet::High
             || (self.rule.holds)(&Iterations { entry: self.entry.view(), now: state.view(), any: self.any })
@@ -112,7 +112,7 @@ impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
                 let goal = goal(&|| (fact.holds)(&state.view(), &keys));
                 prove(goal, || clause(&clause::fact(fact.number, fact.name)))
             })
-        }) && prove_once(|| clause("what each round begins with"), &|| self.holds(&state))
+        }) && prove_once(|| clause("loop invariant"), &|| self.holds(&state))
     }
 
     fn havoc(&mut self, origin: Origin) {
@@ -121,7 +121,8 @@ impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
             self.assumed.only(&self.begin, self.rule.facts).assume();
             rules::assume(&|| self.holds(&self.begin));
         });
-        // The loop may have written whatever an iteration may write, so these fields count as writes.
+        // The loop may have made every write that an iteration may make, so these fields count as
+        // written.
         engine(|e| {
             let changes = e.arena.bool(true);
             let fields = self.rule.writes.iter().filter(|name| FIELDS.contains(name));
@@ -138,15 +139,15 @@ impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
 
     fn forbidden(&self) -> Option<String> {
         if self.interference().taken.borrow().len() > self.locks {
-            return Some("takes a lock, which no round may".to_string());
+            return Some("takes a lock, which no iteration may".to_string());
         }
         let unlike = self.begin.unlike(&self.now());
         let name = unlike.iter().find(|name| !self.rule.writes.contains(name))?;
-        Some(format!("writes {name}, of which its rule does not speak"))
+        Some(format!("writes {name}, which its loop rule does not name"))
     }
 }
 
-/// In a concrete run: runs all iterations, and checks the loop invariant before each.
+/// Used in a concrete run: runs all iterations, and checks the loop invariant before each.
 #[cfg(test)]
 fn every_iteration<G: Geometry>(
     cpu: &mut Cpu<'_, Sym<G>>,
@@ -162,7 +163,7 @@ fn every_iteration<G: Geometry>(
         let holds = running(false, || {
             symbolic::merge::condition(&|| (rule.holds)(&Iterations { entry: entry.view(), now: now.view(), any }))
         });
-        assert_eq!(crate::agreement::concrete::value(holds), 1, "what each round of {} begins with", rule.name);
+        assert_eq!(crate::agreement::concrete::value(holds), 1, "the loop invariant of {}", rule.name);
         if iteration(cpu)?.is_break() {
             break;
         }

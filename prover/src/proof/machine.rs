@@ -1,5 +1,5 @@
-//! The symbolic machine. Only the invariant is known of the initial state. Whenever a lock is taken, the other CPUs may
-//! have changed the shared state, within their rely conditions.
+//! The symbolic machine. Only the invariant is known about the initial state. Whenever a lock is taken, the other CPUs
+//! may have changed the shared state, within their rely conditions.
 
 use crate::environment::history;
 use crate::environment::lock::{SymChannels, SymLock};
@@ -8,11 +8,12 @@ use crate::proof::loop_rule;
 use crate::state::record::see_event;
 use crate::state::sym::Shown;
 use crate::state::sym::{Sym, SymLinks};
-use domain::{Geometry, Map, Storage};
+use domain::{Map, Storage};
 use layer::catalogue::loops;
 use layer::core::call::{Call, FromAnswer};
 use layer::core::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE, UCTXT_SIZE};
 use layer::core::fields::{Cell, ConsoleInput, Received, Slot, UserContexts};
+use layer::core::geometry::Geometry;
 use layer::core::log::{Event, Log};
 use layer::core::machine::{Machine, Object, Spec};
 use layer::core::state::Cpu;
@@ -66,25 +67,25 @@ impl<G: Geometry> Machine for Sym<G> {
         }
     }
     fn real_vmxinfo(index: SymWord) -> SymWord {
-        SymWord(machine_says("machine.vmxinfo", Range::WORD, &[index]))
+        SymWord(machine_answer("machine.vmxinfo", Range::WORD, &[index]))
     }
     fn vmcs_host(field: SymWord) -> SymWide {
-        SymWide(machine_says("machine.vmcs_host", Range::WIDE, &[field]))
+        SymWide(machine_answer("machine.vmcs_host", Range::WIDE, &[field]))
     }
     fn rdmsr(register: SymWord) -> SymWide {
-        SymWide(machine_says("machine.rdmsr", Range::WIDE, &[register]))
+        SymWide(machine_answer("machine.rdmsr", Range::WIDE, &[register]))
     }
     fn usable(frame: SymWord) -> SymFlag {
-        SymFlag(machine_says("machine.usable", Range::Bool, &[frame]))
+        SymFlag(machine_answer("machine.usable", Range::Bool, &[frame]))
     }
     fn has_serial(cpu: SymWord) -> SymFlag {
-        SymFlag(machine_says("machine.serial", Range::Bool, &[cpu]))
+        SymFlag(machine_answer("machine.serial", Range::Bool, &[cpu]))
     }
     fn serial_event(index: SymWord) -> SerialEvent<Self> {
-        let says = |what, most| SymWord(machine_says(what, Range::UpTo(most), &[index]));
+        let answer = |what, most| SymWord(machine_answer(what, Range::UpTo(most), &[index]));
         SerialEvent {
-            kind: says("machine.serial.kind", event::PLUGIN.into()),
-            count: says("machine.serial.count", SERIAL_HW_BUF_SIZE.into()),
+            kind: answer("machine.serial.kind", event::PLUGIN.into()),
+            count: answer("machine.serial.count", SERIAL_HW_BUF_SIZE.into()),
         }
     }
     #[track_caller]
@@ -103,7 +104,7 @@ impl<G: Geometry> Machine for Sym<G> {
         cons_buf.copy_ring(at, rx_buf, from, many);
     }
     fn serial_sent(index: SymWord) -> SymWord {
-        SymWord(machine_says("machine.serial.sent", Range::UpTo(NEXT_SEND_MAX_REC.into()), &[index]))
+        SymWord(machine_answer("machine.serial.sent", Range::UpTo(NEXT_SEND_MAX_REC.into()), &[index]))
     }
 
     #[track_caller]
@@ -155,8 +156,9 @@ impl<G: Geometry> Machine for Sym<G> {
     }
 }
 
-/// An uninterpreted function of the machine: any value in `range`, but always the same for the same key.
-fn machine_says(what: &str, range: Range, key: &[SymWord]) -> Term {
+/// An uninterpreted function of the machine: an unknown value in `range`, which is always the same for
+/// the same key.
+fn machine_answer(what: &str, range: Range, key: &[SymWord]) -> Term {
     engine(|e| {
         let function = e.arena.name(what);
         e.arena.app(function, range, key.iter().map(|word| word.0).collect())
@@ -174,6 +176,6 @@ impl<G: Geometry> Spec for Sym<G> {
         registers[(0..last).find(|&k| slot == k as u32).unwrap_or(last)]
     }
     fn serial_byte(index: SymWord, k: SymWord) -> SymWord {
-        SymWord(machine_says("machine.serial.byte", Range::UpTo(255), &[index, k]))
+        SymWord(machine_answer("machine.serial.byte", Range::UpTo(255), &[index, k]))
     }
 }

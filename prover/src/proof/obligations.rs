@@ -6,7 +6,7 @@ use crate::facts::invariant_set::InvariantSet;
 use crate::state::parts::{State, scalars};
 use crate::state::sym::Sym;
 use crate::state::unknown::{is_part, key_bounds};
-use domain::Geometry;
+use layer::core::geometry::Geometry;
 use layer::invariant::facts;
 use layer::spec::contract::{Cells, Region, covers};
 use layer::spec::fact::Fact;
@@ -19,7 +19,7 @@ use symbolic::proof::{Outcome, any_keys, note, prove_for_all, run_paths};
 use symbolic::query::{in_scope, prove, refuted};
 use symbolic::word::SymWord;
 
-/// Proves the facts of `state` that `wanted` accepts. Returns whether all hold.
+/// Proves the facts of `state` that `wanted` accepts. Returns whether all of them hold.
 pub(crate) fn prove_facts<G: Geometry>(
     state: &State<G>,
     assumed: &Assumed,
@@ -31,7 +31,7 @@ pub(crate) fn prove_facts<G: Geometry>(
         let holds = in_scope(|| {
             let keys = any_keys(&key_bounds::<G>(fact.keys));
             let goal = goal(&|| (fact.holds)(&state.view(), &keys));
-            // No write changed what the fact reads, so it is the assumed fact.
+            // No write changed what the fact reads, so it is the same as the assumed fact.
             if assumed.at(fact.number, &keys) == Some(goal) {
                 engine(|e| e.results.counts.obligations += 1);
                 return true;
@@ -48,7 +48,7 @@ pub(crate) fn prove_facts<G: Geometry>(
     true
 }
 
-/// As [`run_paths`], from an unknown state in which the facts of `invariants` are assumed.
+/// Like [`run_paths`], from an unknown state in which the facts of `invariants` are assumed.
 pub(crate) fn run_proof<G: Geometry>(
     invariants: InvariantSet,
     path: &dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome),
@@ -97,7 +97,8 @@ pub(crate) fn prove_guarantees<G: Geometry>(interference: &Interference<G>, prov
     }
 }
 
-/// Discharges the pending guarantees. This happens before a call rule, which drops the facts that are needed.
+/// Discharges the pending guarantees. This happens before a call rule, which drops the facts that are needed
+/// for it.
 pub(crate) fn discharge_guarantees<G: Geometry>(interference: &Interference<G>) {
     for guarantee in interference.pending_guarantees.take() {
         if prove_for_all(&guarantee.clause, &guarantee.bounds, &*guarantee.holds) {

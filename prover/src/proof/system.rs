@@ -1,8 +1,9 @@
-//! The symbolic machine for the layer above: every answer is arbitrary, and output is dropped.
+//! The symbolic machine for system calls: every answer is arbitrary, and output is dropped.
 use crate::state::record::{Answers, MachineAnswer};
 use crate::state::sym::Sym;
-use domain::{Flag, Geometry};
+use domain::Flag;
 use layer::core::fields::PhysicalMemory;
+use layer::core::geometry::Geometry;
 use layer::core::state::Cpu;
 use smt::term::{Range, Term};
 use symbolic::engine::engine;
@@ -17,22 +18,22 @@ fn asked() {
 }
 
 /// A value of the machine's current answer: an unknown in `range`, recorded under `name`.
-fn machine_says(name: &'static str, range: Range) -> Term {
+fn answer(name: &'static str, range: Range) -> Term {
     engine(|e| {
         let term = e.unknown(&format!("machine.{name}"), range);
-        e.path.data::<Answers>().0.last_mut().expect("a question was asked").says.push((name, term));
+        e.path.data::<Answers>().0.last_mut().expect("a question was asked").values.push((name, term));
         term
     })
 }
 
 /// A flag of the machine's answer.
 fn flag(name: &'static str) -> SymFlag {
-    SymFlag(machine_says(name, Range::Bool))
+    SymFlag(answer(name, Range::Bool))
 }
 
 /// A word of the machine's answer, which nobody has checked.
-fn said(name: &'static str) -> Unchecked<SymWord> {
-    Unchecked::new(SymWord(machine_says(name, Range::WORD)))
+fn unchecked(name: &'static str) -> Unchecked<SymWord> {
+    Unchecked::new(SymWord(answer(name, Range::WORD)))
 }
 
 impl<G: Geometry> System for Sym<G> {
@@ -40,8 +41,8 @@ impl<G: Geometry> System for Sym<G> {
     fn image(_: SymWord) -> Option<Image<Self>> {
         asked();
         flag("has_image").holds().then(|| Image {
-            entry: Unchecked::new(SymWide(machine_says("image.entry", Range::WIDE))),
-            frames: said("image.frames"),
+            entry: Unchecked::new(SymWide(answer("image.entry", Range::WIDE))),
+            frames: unchecked("image.frames"),
             has_room: flag("image.has_room"),
         })
     }
@@ -49,21 +50,23 @@ impl<G: Geometry> System for Sym<G> {
     #[track_caller]
     fn image_page(_: SymWord, _: SymWord) -> Option<ImagePage<Self>> {
         asked();
-        flag("has_page").holds().then(|| ImagePage { address: said("page.address"), writable: flag("page.writable") })
+        flag("has_page")
+            .holds()
+            .then(|| ImagePage { address: unchecked("page.address"), writable: flag("page.writable") })
     }
 
     #[track_caller]
     fn load_page(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord, _: SymWord) {
         let bytes = memory.forget(&[frame]);
         engine(|e| {
-            e.path.data::<Answers>().0.push(MachineAnswer { says: Vec::new(), page: Some((frame.0, bytes.version)) })
+            e.path.data::<Answers>().0.push(MachineAnswer { values: Vec::new(), page: Some((frame.0, bytes.version)) })
         });
     }
 
     #[track_caller]
     fn next_start(_: SymWord) -> Option<Start<Self>> {
         asked();
-        flag("has_start").holds().then(|| Start { image: said("start.image"), quota: said("start.quota") })
+        flag("has_start").holds().then(|| Start { image: unchecked("start.image"), quota: unchecked("start.quota") })
     }
 
     #[track_caller]
@@ -76,7 +79,7 @@ impl<G: Geometry> System for Sym<G> {
     fn load_arguments(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord) {
         let bytes = memory.forget(&[frame]);
         engine(|e| {
-            e.path.data::<Answers>().0.push(MachineAnswer { says: Vec::new(), page: Some((frame.0, bytes.version)) })
+            e.path.data::<Answers>().0.push(MachineAnswer { values: Vec::new(), page: Some((frame.0, bytes.version)) })
         });
     }
 
@@ -85,7 +88,7 @@ impl<G: Geometry> System for Sym<G> {
     #[track_caller]
     fn tell(_: Question<Self>) -> Unchecked<SymWord> {
         asked();
-        said("told")
+        unchecked("information")
     }
 
     fn report(_: &Cpu<'_, Self>, _: Event<Self>) {}

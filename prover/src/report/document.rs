@@ -1,15 +1,16 @@
-//! The document of what is proved. It is generated from a run, and so claims no more than the run shows.
+//! The document of what is proved. It is generated from a run, so it contains only what the run has
+//! shown.
 use crate::clause;
 use crate::report::reference::{Instance, Standing};
-use crate::report::row::{Row, Status};
+use crate::report::row::{ReportRow, Status};
 use crate::report::run::Report;
 use crate::state::sym::Sym;
-use domain::X64;
+use layer::core::geometry::X64;
 use layer::invariant::{BY_THEOREMS, facts};
 use layer::spec::fact::Class;
 use std::fmt::Write;
 
-/// Any machine, because the invariant is the same for all.
+/// The hosted machine with any parameters, because the invariant is the same for all.
 type Machine = Sym<X64>;
 
 impl Report {
@@ -18,10 +19,10 @@ impl Report {
         let mut page = String::from(
             "# What is proved\n\n\
              `cargo cairn prove --document docs/proved.md` has written this page, from a run; the test fails when it is stale.\n\n\
-             Everything holds for all states, all arguments and all that other CPUs may do. *H* and *L* are the reference's \
-             invariant, *D* what it says is true besides; a proof *from* some of them assumes them before the call and \
-             proves them afterwards. *E* holds whenever the kernel is entered or left, but not between two primitives: \
-             every entry assumes it and proves it again.\n",
+             Everything holds for all states, all arguments and all interference by other CPUs. *H* and *L* are the \
+             reference's invariant, and *D* are derived invariants. A proof from some of these classes assumes their facts \
+             before the call and proves them afterwards. *E* holds at every entry to the kernel and every exit from it, but \
+             not between two primitives: every entry assumes it and proves it again.\n",
         );
         let clauses = invariant();
         page.push_str(LEGEND);
@@ -48,20 +49,20 @@ impl Report {
         for (number, name) in &clauses {
             let _ = writeln!(page, "* {number} {name}");
         }
-        page.push_str("\n## What others do\n\n");
-        for (number, name, says) in BY_THEOREMS {
-            let _ = writeln!(page, "* {number} {name}: {says}");
+        page.push_str("\n## Interference by other CPUs\n\n");
+        for (number, name, description) in BY_THEOREMS {
+            let _ = writeln!(page, "* {number} {name}: {description}");
         }
-        page.push_str("\n## True by construction\n\nThe types make these true; nobody needs to prove them.\n\n");
+        page.push_str("\n## True by construction\n\nThe types make these clauses true, so they need no proof.\n\n");
         for clause in &self.by_construction {
-            let _ = writeln!(page, "* {} {}", clause.name, clause.says);
+            let _ = writeln!(page, "* {} {}", clause.name, clause.description);
         }
         page.push_str(
-            "\n## Assumed and trusted\n\nNo proof looks at these. What watches them instead:\n\n\
-             | | what is assumed | what watches it |\n| --- | --- | --- |\n",
+            "\n## Assumed and trusted\n\nNo proof covers these. The last column has the tests that check them instead.\n\n\
+             | | assumption | tests |\n| --- | --- | --- |\n",
         );
         for assumption in &self.assumed {
-            let _ = writeln!(page, "| {} | {} | {} |", assumption.name, assumption.says, assumption.watched);
+            let _ = writeln!(page, "| {} | {} | {} |", assumption.name, assumption.description, assumption.watched);
         }
         page
     }
@@ -72,9 +73,9 @@ impl Report {
         let _ = write!(
             page,
             "\n## The reference's own proofs\n\n\
-             The reference's page has instances of classes, each with its obligations (section 10.1): *low*, L holds \
-             afterwards; *high*, H holds afterwards; *mode*, kernel mode is kept. {instances}. An obligation is proved if \
-             its clauses are among what the rows above prove from H and L.\n\n{HEAD}",
+             The Coq page of the reference has instances of classes, each with its obligations (section 10.1). *low*: L \
+             holds afterwards. *high*: H holds afterwards. *mode*: kernel mode is preserved. {instances}. An obligation is \
+             proved if the rows above prove all its clauses from H and L.\n\n{HEAD}",
         );
         let line = |page: &mut String, instance: &Instance| {
             let obligations = instance.obligations.iter().map(|shown| match shown.status {
@@ -107,37 +108,38 @@ impl Report {
 }
 
 /// The head of a table of instances.
-const HEAD: &str = "| instance | class | obligations | shown by | premise |\n| --- | --- | --- | --- | --- |\n";
+const HEAD: &str = "| instance | class | obligations | proved by | premise |\n| --- | --- | --- | --- | --- |\n";
 
 /// The numbers and names of the invariant's clauses, in order.
 fn invariant() -> Vec<(&'static str, &'static str)> {
     facts::<Machine>().map(|fact| (fact.number, fact.name)).collect()
 }
 
-/// The columns of the matrix, but for the number and the name.
+/// The columns of the matrix, except for number and name.
 const HEADS: [&str; 12] =
     ["H, L", "D", "E", "H20", "pre", "stuck", "post", "modifies", "mode", "events", "effects", "guarantees"];
 
-/// What the columns say.
+/// The explanations of the columns.
 const LEGEND: &str = "
-Each row is one primitive or entry. A tick says that the clause is proved of it; an empty cell says that there is no such \
-clause. Exceptions stand in the cell.
+Each row is one primitive or entry. A tick means that the clause is proved of it; an empty cell means that it has no such \
+clause. A cell also lists exceptions.
 
-* **H, L**, **D**, **E**, **H20**: these facts hold afterwards. *untouched*: nothing is written that E reads.
-* **pre**: the call succeeds only where the reference's precondition holds.
-* **stuck**: the call is never stuck where its precondition holds; an entry is never stuck, and its continuation can run.
+* **H, L**, **D**, **E**, **H20**: these facts hold afterwards. *untouched*: no state that E reads is written.
+* **pre**: the call succeeds only if the reference's precondition holds.
+* **stuck**: the call is never stuck if its precondition holds; an entry is never stuck, and its continuation can run.
 * **post**: the postcondition holds.
 * **modifies**: only the cells of the *modifies* clause are written. *nothing*: the whole state is unchanged.
 * **mode**: a call that starts in kernel mode ends in it.
-* **events**: the call logs the events of its contract and no others, and they have their effect on who runs and who is ready.
+* **events**: the call logs exactly the events of its contract, and the running and ready threads are the result of \
+replaying them.
 * **effects**: these objects are the result of replaying the events.
 * **guarantees**: every critical section on these objects is within the rely conditions of the other CPUs, the lock invariant \
-holds again, and nothing is touched without its lock.
+holds again, and no part of them is changed without its lock.
 ";
 
 /// The clauses of a row, by column.
 struct Cells {
-    /// H and L, D, E.
+    /// The columns H and L, D, and E.
     facts: [String; 3],
     ticks: Vec<&'static str>,
     effects: Vec<String>,
@@ -147,7 +149,7 @@ struct Cells {
 }
 
 impl Cells {
-    fn of(row: &Row, invariant: &[(&str, &str)]) -> Cells {
+    fn of(row: &ReportRow, invariant: &[(&str, &str)]) -> Cells {
         let kept: Vec<&str> = row.clauses.iter().filter_map(|clause| number_of(clause, invariant)).collect();
         let facts = classes().map(|(_, all)| {
             let missing: Vec<&str> = all.iter().copied().filter(|number| !kept.contains(number)).collect();
@@ -171,7 +173,7 @@ impl Cells {
         };
         let objects = |prefix: &str, clause: &str| {
             let rest = clause.strip_prefix(prefix)?.trim_start();
-            // A moment follows, such as "at unlock".
+            // A moment such as "at unlock" follows.
             rest.split(' ').next().map(str::to_string)
         };
         let has = |clause: &str| row.clauses.iter().any(|proved| proved == clause || clause::is_of(proved, clause));
@@ -179,8 +181,7 @@ impl Cells {
             let known = KNOWN.iter().find(|(_, text)| *text == clause).map(|(head, _)| *head);
             let effect = objects(&clause::effect(""), clause);
             let guarantee = objects(&clause::guarantee(""), clause).or_else(|| objects(&clause::unheld(""), clause));
-            let lock_invariant =
-                clause.split_once(clause::by_itself("").as_str()).map(|(object, _)| object.to_string());
+            let lock_invariant = objects(&clause::by_itself(""), clause);
             match (known, effect, guarantee.or(lock_invariant)) {
                 (Some(head), ..) => cells.ticks.push(head),
                 (_, Some(object), _) => add(&mut cells.effects, object),
@@ -222,7 +223,7 @@ impl Cells {
 
 const TICK: &str = "✓";
 
-/// The columns that stand for several clauses, which only count together.
+/// The columns that stand for several clauses, and count only if all of these are proved.
 const TOGETHER: [(&str, [&str; 2]); 2] =
     [("events", [clause::EVENTS, clause::EFFECT_OWN]), ("entry", [clause::NEVER_STUCK, clause::NEXT])];
 
@@ -248,13 +249,13 @@ fn add(objects: &mut Vec<String>, object: String) {
     }
 }
 
-/// The number of the fact of the invariant that `clause` is.
+/// The number of the fact that the clause `clause` names.
 fn number_of<'a>(clause: &str, invariant: &[(&'a str, &str)]) -> Option<&'a str> {
     invariant.iter().find(|(number, name)| clause == format!("{number} {name}")).map(|(number, _)| *number)
 }
 
 /// What was proved of a row: the parts of the invariant, and the other clauses.
-fn summary(row: &Row, invariant: &[(&str, &str)]) -> String {
+fn summary(row: &ReportRow, invariant: &[(&str, &str)]) -> String {
     let number = |clause: &str| number_of(clause, invariant);
     let kept: Vec<&str> = row.clauses.iter().filter_map(|clause| number(clause)).collect();
     let mut parts = Vec::new();
@@ -266,7 +267,7 @@ fn summary(row: &Row, invariant: &[(&str, &str)]) -> String {
             parts.extend(all.iter().map(ToString::to_string));
         }
     }
-    // The theorem that no fact is true by itself has one clause for each fact.
+    // The theorem that every fact can be violated has one clause for each fact.
     const BROKEN: &str = " can be broken";
     let (broken, others): (Vec<&String>, Vec<&String>) =
         row.clauses.iter().filter(|clause| number(clause).is_none()).partition(|clause| clause.ends_with(BROKEN));

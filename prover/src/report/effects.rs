@@ -1,7 +1,7 @@
 //! The effects of each primitive, found by running it on all its paths: what it reads, writes and logs.
 //!
-//! A primitive reads whatever its branches, the values and keys that it writes, and its results depend on, as their
-//! terms say. What facts read while a branch is decided does not count.
+//! A primitive reads a cell if one of its branches, written values, keys or results depends on the cell, according
+//! to the terms. Reads by facts while a branch is decided do not count.
 use crate::environment::interference::Interference;
 use crate::facts::assumed::Assumed;
 use crate::facts::invariant_set::InvariantSet;
@@ -12,10 +12,10 @@ use crate::state::record::{Seen, words};
 use crate::state::sym::Sym;
 use crate::subjects::primitives::unknown_arguments;
 use crate::workers::side_by_side;
-use domain::{Geometry, X64};
 use layer::catalogue::{Kind, Primitive, TABLE, primitives};
 use layer::core::call::{Access, Answer, Chunk};
 use layer::core::fields::{FIELDS, bounds};
+use layer::core::geometry::{Geometry, X64};
 use layer::core::stuck::Stuck;
 use layer::objects::queue::{Family, Pending};
 use layer::spec::contract::Contract;
@@ -50,9 +50,9 @@ pub struct Effects {
     pub reads: Places,
     /// What the primitive writes on successful paths.
     pub writes: Places,
-    /// What the primitive has written on paths that get stuck. A rollback undoes it.
+    /// What the primitive has written on paths that get stuck. A rollback undoes these writes.
     pub lost_writes: Places,
-    /// What the primitive asks the machine.
+    /// The primitive's questions to the machine.
     pub asks: BTreeSet<String>,
     /// The events on successful paths, by the reference's names.
     pub events: BTreeSet<String>,
@@ -134,7 +134,7 @@ fn path<G: Geometry>(
         writes.entry(field.to_string()).or_default().extend(part(field, leaf));
     }
     for (name, term) in after {
-        // A new unknown of the same name is interference, and not a write.
+        // A new unknown with the same name comes from interference, and is not a write.
         if !before.contains(&(name.clone(), term)) && !is_unknown(term, &name) {
             read.insert(term);
             writes.insert(name, BTreeSet::new());

@@ -1,4 +1,4 @@
-//! Branches of the code under proof with a side that no proof takes.
+//! Branches of the code under proof that no proof takes to one of the sides.
 //!
 //! The reason is a comment in the code, above the line that it explains: `// Never false: the caller has set it.`
 use crate::sources::{EXPLANATIONS, Explanation};

@@ -1,13 +1,13 @@
-//! The interface of the layer for people: the reference's list of primitives, with their effects in the code and their
-//! proofs.
+//! The interface of the layer for readers: the reference's list of primitives, with their effects in the code and
+//! their proofs.
 use crate::report::effects::Effects;
-use crate::report::row::Row;
+use crate::report::row::ReportRow;
 use crate::report::run::{Report, Summary};
 use crate::sources::docs;
 use layer::catalogue::{Kind, Object, Primitive, TABLE};
 use serde::Serialize;
 
-/// The interface: the layer's own primitives and those that it passes through.
+/// The interface: the primitives that the layer adds, and the other ones.
 #[derive(Clone, Debug, Serialize)]
 pub struct Interface {
     /// The names of the primitives that the layer adds.
@@ -31,7 +31,7 @@ pub struct ObjectEntries {
     /// The name of the object.
     pub name: &'static str,
     /// The object in one sentence.
-    pub says: &'static str,
+    pub description: &'static str,
     /// The primitives.
     pub entries: Vec<Entry>,
 }
@@ -58,14 +58,14 @@ pub struct Written {
     /// The result.
     pub result: &'static str,
     /// The description in its documentation.
-    pub says: String,
+    pub description: String,
     /// The preconditions in its documentation.
     pub errors: String,
     /// The effects on the state, found by running the code.
     pub effects: Effects,
     /// The result of its proofs. `None` if they were left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Row>,
+    pub proof: Option<ReportRow>,
 }
 
 impl Interface {
@@ -84,14 +84,14 @@ impl Interface {
         };
         let passthrough = Object::ALL.iter().map(|object| ObjectEntries {
             name: object.name(),
-            says: object.description(),
+            description: object.description(),
             entries: of(&|row| row.is_reference() && row.object == *object),
         });
         let passthrough = passthrough.filter(|object| !object.entries.is_empty());
         // A primitive that is not in the reference is listed as well.
         let added = of(&|row| row.is_fresh());
-        let says = "what this tree has and the reference has not";
-        let added = (!added.is_empty()).then_some(ObjectEntries { name: "Fresh", says, entries: added });
+        let description = "primitives that the reference does not have";
+        let added = (!added.is_empty()).then_some(ObjectEntries { name: "Fresh", description, entries: added });
         Interface {
             fresh: TABLE.iter().filter(|row| row.is_fresh()).map(|row| row.name).collect(),
             passthrough: passthrough.chain(added).collect(),
@@ -110,11 +110,19 @@ impl Interface {
 }
 
 impl Written {
-    fn new(row: &Primitive, effects: Effects, proof: Option<&Row>) -> Written {
-        let (says, errors) = docs(row.number, row.name);
+    fn new(row: &Primitive, effects: Effects, proof: Option<&ReportRow>) -> Written {
+        let (description, errors) = docs(row.number, row.name);
         let Primitive { arguments, result, .. } = *row;
         let arguments = arguments.iter().map(|argument| argument.name).collect();
-        Written { kind: format!("{:?}", row.kind), arguments, result, says, errors, effects, proof: proof.cloned() }
+        Written {
+            kind: format!("{:?}", row.kind),
+            arguments,
+            result,
+            description,
+            errors,
+            effects,
+            proof: proof.cloned(),
+        }
     }
 }
 
@@ -208,11 +216,11 @@ mod tests {
     #[test]
     fn each_primitive_says_what_it_does() {
         for row in TABLE.iter().filter(|row| row.kind != Kind::Internal) {
-            let (says, _) = docs(row.number, row.name);
-            assert!(!says.is_empty() && !says.contains("///"), "{}: {says}", row.name);
+            let (description, _) = docs(row.number, row.name);
+            assert!(!description.is_empty() && !description.contains("///"), "{}: {description}", row.name);
         }
-        let (says, errors) = docs(2, "palloc");
-        assert!(says.starts_with("one page for container `n`"), "{says}");
+        let (description, errors) = docs(2, "palloc");
+        assert!(description.starts_with("one page for container `n`"), "{description}");
         assert!(errors.contains("Stuck::NoContainer"), "{errors}");
     }
 

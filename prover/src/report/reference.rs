@@ -1,12 +1,12 @@
-//! The reference's obligations (section 10.1), joined with the results of a run. An obligation stands only if all rows
-//! that it is about were run and are proved, and prove every clause of the obligation.
+//! The reference's obligations (section 10.1), joined with the results of a run. An obligation counts as proved only
+//! if all rows that it is about were run and are proved, and prove every clause of the obligation.
 use crate::clause;
 use crate::facts::invariant_set::InvariantSet;
-use crate::report::row::{Part, Row, Status};
+use crate::report::row::{Part, ReportRow, Status};
 use crate::state::sym::Sym;
-use domain::X64;
 use layer::catalogue::instances;
 use layer::catalogue::obligation::{About, CLASSES, Class, Internal, Obligation, Silent};
+use layer::core::geometry::X64;
 use layer::invariant::{BY_THEOREMS, by_construction, facts};
 use layer::spec::fact::Class as Facts;
 use serde::Serialize;
@@ -78,7 +78,7 @@ pub struct Shown {
     pub status: Standing,
     /// The rows and clauses that prove it.
     pub proofs: Vec<Proof>,
-    /// The clauses of it that the types make true.
+    /// The clauses of it that are true by the types.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by_construction: Vec<&'static str>,
 }
@@ -125,7 +125,7 @@ pub struct Page {
 
 impl Page {
     /// The status of all instances, from the results `rows`.
-    pub(crate) fn of(rows: &[&Row]) -> Page {
+    pub(crate) fn of(rows: &[&ReportRow]) -> Page {
         let of = |class: &'static Class| -> Vec<Instance> {
             instances(class).map(|(name, about)| instance(class, name, about, rows)).collect()
         };
@@ -161,7 +161,7 @@ impl Page {
 }
 
 /// The status of `instance`, which is about `about`.
-fn instance(class: &Class, name: &'static str, about: About, rows: &[&Row]) -> Instance {
+fn instance(class: &Class, name: &'static str, about: About, rows: &[&ReportRow]) -> Instance {
     let about: &[&'static str] = match about {
         About::State => &[FIRST],
         About::Call(name) => &[name],
@@ -176,7 +176,7 @@ fn made(name: &'static str, class: &'static str, premise: &'static str, obligati
     Instance { name, class, premise, status, obligations }
 }
 
-fn shown(obligation: Obligation, about: &[&'static str], rows: &[&Row]) -> Shown {
+fn shown(obligation: Obligation, about: &[&'static str], rows: &[&ReportRow]) -> Shown {
     let constructed = |letter: char, is_bound: bool| -> Vec<&'static str> {
         let numbers = by_construction().map(|(number, _)| number).filter(|number| number.starts_with(letter));
         numbers.filter(|&number| !is_bound || number == "L").collect()
@@ -203,7 +203,7 @@ fn shown(obligation: Obligation, about: &[&'static str], rows: &[&Row]) -> Shown
 
 /// Adds to `proof` what its row proves of the clauses of H about other CPUs, and returns their status. They are proved
 /// with D. If D does not admit the call, other CPUs cannot observe anything.
-fn of_others(proof: &mut Proof, rows: &[&Row]) -> Standing {
+fn of_others(proof: &mut Proof, rows: &[&ReportRow]) -> Standing {
     let parts = rows.iter().filter(|row| row.name == proof.row).flat_map(|row| &row.parts);
     let parts: Vec<&Part> =
         parts.filter(|part| part.invariants == Some(InvariantSet::Derived) && !part.unreachable).collect();
@@ -228,7 +228,7 @@ fn by_rows(
     about: &[&'static str],
     clauses: &[String],
     by_construction: Vec<&'static str>,
-    rows: &[&Row],
+    rows: &[&ReportRow],
 ) -> Shown {
     let mut status = Standing::Proved;
     let mut proofs = Vec::new();
@@ -258,7 +258,7 @@ fn of_facts(class: Facts) -> Vec<String> {
 }
 
 /// The postcondition of `palloc`, which is a lemma in the reference.
-fn allocation(rows: &[&Row]) -> Instance {
+fn allocation(rows: &[&ReportRow]) -> Instance {
     let clauses = crate::subjects::theorems::ALLOCATED.map(str::to_string);
     let shown = by_rows("postcondition", InvariantSet::Derived, &[ALLOCATION], &clauses, Vec::new(), rows);
     made(ALLOCATION, "lemma", "", vec![shown])
@@ -271,13 +271,13 @@ mod tests {
     use symbolic::proof::Outcome;
 
     /// Rows that prove everything, as if all had been run.
-    fn rows() -> Vec<Row> {
+    fn rows() -> Vec<ReportRow> {
         let named = |class: &'static Class| instances(class).map(|(_, about)| about).collect::<Vec<About>>();
         let calls = CLASSES.iter().chain([&Silent, &Internal]).flat_map(named);
         let mut names: Vec<&str> =
             calls.filter_map(|about| if let About::Call(name) = about { Some(name) } else { None }).collect();
         names.push("exec_load");
-        let mut all: Vec<Row> = names.into_iter().map(|name| Row::new(0, name)).collect();
+        let mut all: Vec<ReportRow> = names.into_iter().map(|name| ReportRow::new(0, name)).collect();
         let outcome = |clauses: Vec<String>| Outcome { clauses, successful_paths: 1, ..Outcome::default() };
         let kept = || [of_facts(Facts::Low), of_facts(Facts::High), vec![clause::MODE.to_string()]].concat();
         let others = || BY_THEOREMS.iter().map(|(number, name, _)| clause::fact(number, name)).collect::<Vec<_>>();
@@ -293,14 +293,14 @@ mod tests {
         for (name, clauses) in
             [(FIRST, kept()), (ALLOCATION, crate::subjects::theorems::ALLOCATED.map(str::to_string).into())]
         {
-            let mut row = Row::new(0, name);
+            let mut row = ReportRow::new(0, name);
             row.add(None, "x86-64", outcome(clauses), 0.0);
             all.push(row);
         }
         all
     }
 
-    fn page(rows: &[Row]) -> Page {
+    fn page(rows: &[ReportRow]) -> Page {
         Page::of(&rows.iter().collect::<Vec<_>>())
     }
 

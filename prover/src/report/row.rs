@@ -12,7 +12,7 @@ pub enum Status {
     /// No path succeeds, so that nothing is proved.
     Vacuous,
     /// The solver cannot decide or ran out of time, there are too many paths, the counterexample does not fail on the
-    /// hosted machine, or a contract admits more than its primitive.
+    /// hosted machine, or a contract admits more than its primitive does.
     Unknown,
     /// The solver died or gave no valid answer, or another solver contradicts it.
     Solver,
@@ -37,7 +37,7 @@ impl Status {
         let of = |failure: &Failure| match failure.reason {
             Reason::Counterexample | Reason::Panic => Status::Failed,
             Reason::Solver | Reason::Disagreement => Status::Solver,
-            Reason::Unknown | Reason::Fuel | Reason::NotReplayed | Reason::Contract => Status::Unknown,
+            Reason::Unknown | Reason::Fuel | Reason::Spurious | Reason::Contract => Status::Unknown,
             Reason::Vacuous => Status::Vacuous,
         };
         outcome.failures.iter().map(of).max().unwrap_or(Status::Proved)
@@ -47,7 +47,7 @@ impl Status {
 /// One proof of a row: its invariant set and geometry.
 #[derive(Clone, Debug, Serialize)]
 pub struct Part {
-    /// The invariant set that is assumed. `None` for a theorem, whose premises are its own.
+    /// The invariant set that is assumed. `None` for a theorem, which states its own premises.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invariants: Option<InvariantSet>,
     /// The geometry of the page tables.
@@ -69,7 +69,7 @@ pub struct Part {
 
 /// The result of a primitive, an entry or a theorem, over all its parts.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct ReportRow {
     /// The primitive's number in the reference; 0 if it has none.
     pub number: u32,
     /// The name.
@@ -101,9 +101,9 @@ pub struct Row {
     pub parts: Vec<Part>,
 }
 
-impl Row {
-    pub(crate) fn new(number: u32, name: &'static str) -> Row {
-        Row {
+impl ReportRow {
+    pub(crate) fn new(number: u32, name: &'static str) -> ReportRow {
+        ReportRow {
             number,
             name,
             status: Status::Proved,

@@ -1,7 +1,7 @@
-//! The results of all proofs, as they are printed and written as JSON.
+//! The results of all proofs, in the form in which they are printed and written as JSON.
 use crate::counterexample::emit::{Test, emit_test};
 use crate::report::reference::Page;
-use crate::report::row::Row;
+use crate::report::row::ReportRow;
 use crate::report::row::Status;
 use serde::Serialize;
 use smt::solver::Tally;
@@ -14,7 +14,7 @@ pub struct Clause {
     /// The number or name.
     pub name: &'static str,
     /// The meaning.
-    pub says: &'static str,
+    pub description: &'static str,
 }
 
 /// The numbers of rows by status.
@@ -50,7 +50,8 @@ pub struct Opinion {
     pub undecided: u64,
     /// Queries on which the solver disagrees with the proving one.
     pub disagreements: u64,
-    /// Why the solver dropped out of some proof, if it did: it died or did not answer.
+    /// The reason for which the solver dropped out of some proof, if it did: it died or did not
+    /// answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
 }
@@ -79,14 +80,14 @@ impl Opinion {
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The primitives, in the order of the table.
-    pub primitives: Vec<Row>,
+    pub primitives: Vec<ReportRow>,
     /// The entries of the kernel, and their steps.
-    pub entries: Vec<Row>,
+    pub entries: Vec<ReportRow>,
     /// The theorems of the layer.
-    pub theorems: Vec<Row>,
+    pub theorems: Vec<ReportRow>,
     /// The status of the reference's obligations.
     pub page: Page,
-    /// Clauses of the invariant that the types make true.
+    /// Clauses of the invariant that are true by the types.
     pub by_construction: Vec<Clause>,
     /// Clauses of the invariant about other CPUs, and the theorems and clauses that prove them.
     pub by_theorems: Vec<Clause>,
@@ -101,17 +102,17 @@ pub struct Report {
 
 impl Report {
     /// All rows, in the order of the tables.
-    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+    pub fn rows(&self) -> impl Iterator<Item = &ReportRow> {
         self.primitives.iter().chain(&self.entries).chain(&self.theorems)
     }
 
     /// The row with the obligation that took the longest, and that obligation.
-    pub fn slowest(&self) -> Option<(&Row, &Slowest)> {
+    pub fn slowest(&self) -> Option<(&ReportRow, &Slowest)> {
         let all = self.rows().filter_map(|row| row.slowest.as_ref().map(|slowest| (row, slowest)));
         all.max_by(|one, other| one.1.compare(other.1))
     }
 
-    /// The replayed counterexamples as tests, one for each clause.
+    /// The counterexamples that were run and failed, as tests, one for each clause.
     pub fn tests(&self) -> Vec<Test> {
         let mut tests: Vec<Test> = Vec::new();
         for row in self.primitives.iter().chain(&self.entries) {
@@ -150,7 +151,7 @@ pub struct Assumption {
     /// The name.
     pub name: &'static str,
     /// The meaning.
-    pub says: &'static str,
+    pub description: &'static str,
     /// The tests that would fail if it were wrong.
     pub watched: &'static str,
 }
@@ -159,52 +160,53 @@ pub struct Assumption {
 pub const ASSUMED: &[Assumption] = &[
     Assumption {
         name: "machine",
-        says: "the hardware does what the machine's interface says; what it answers (memory map, VMX capabilities, the \
-               host's registers, model-specific registers, what happens to the UART) is arbitrary, but the same each time",
-        watched: "`cargo cairn boots`: an image for each behaviour of the hardware half, on QEMU and Bochs",
+        description: "the hardware behaves as the machine's interface specifies; its answers (memory map, VMX capabilities, \
+         the host's registers, model-specific registers, the events of the UART) are arbitrary, but always the same",
+        watched: "`cargo cairn boots`: an image for each hardware behaviour, on QEMU and Bochs",
     },
     Assumption {
         name: "memory",
-        says: "the storage of different fields does not alias; page tables are walked by the hardware as exec_load, \
-               exec_store and exec_fetch say, and what the hardware remembers of them is forgotten before it is wrong \
-               (ARCHITECTURE.md)",
-        watched: "the boots `programs-*` and `dirty-memory`: booted, every program prints what it prints on the hosted \
-                  machine, where each access is one of these; the boots `stale-translations`; the hosted machine, which \
-                  remembers what the kernel does not make it forget",
+        description: "the storage of different fields does not alias; the hardware walks page tables as exec_load, \
+         exec_store and exec_fetch specify, and drops a cached translation before it becomes wrong (ARCHITECTURE.md)",
+        watched: "the boots `programs-*` and `dirty-memory`: on the booted kernel, every program prints the same as \
+         on the hosted machine, where each access is one of these; the boots `stale-translations`; the hosted \
+         machine, which caches translations until the kernel invalidates them",
     },
     Assumption {
         name: "locks",
-        says: "a lock excludes all others, and what it guards is sequentially consistent under it; what other CPUs do \
-               between two critical sections is within rely, which is proved of every critical section of this layer",
-        watched: "`kernel/tests/loom_lock.rs`: every interleaving on the lock",
+        description: "a lock excludes all other CPUs, and the data that it guards is sequentially consistent under it; \
+         between two critical sections, the other CPUs satisfy rely, which is proved of every critical section of \
+         this layer",
+        watched: "`kernel/tests/loom_lock.rs`: every interleaving of a few CPUs on the lock",
     },
     Assumption {
         name: "thread_yield",
-        says: "what it assumes: the captured context resumes at one of the stages; every caller of syscall/ is proved to \
-               pass one",
+        description: "its assumption: the captured context has one of the continuations; it is proved that every caller in \
+         syscall/ passes one",
         watched: "the proofs of the entries, where thread_yield is called",
     },
     Assumption {
         name: "pt_resv",
-        says: "what it assumes from D: the permission is not that of a global page (259), which the reference accepts and no \
-               user's page has (D7); every caller of syscall/ is proved to ask for another",
+        description: "its assumption in proofs with D: the permission is not that of a global page (259), which the \
+         reference accepts and no user's page has (D7); it is proved that every caller in syscall/ passes another one",
         watched: "the proofs of the entries, where pt_resv is called",
     },
     Assumption {
         name: "answers",
-        says: "the boot archive and the boot list are arbitrary; reports and the console change nothing",
+        description: "the boot archive and the boot list are arbitrary; reports and console output do not change the state",
         watched: "`sim/tests`: the checker evaluates the invariant after runs with every program",
     },
     Assumption {
         name: "solver",
-        says: "an `unsat` of the solver is right",
-        watched: "`cargo cairn prove --cross-check`: every solver that there is, the embedded one among them, is asked the \
-                  same; `smt/tests`: brute force, and solvers that lie, die, hang or answer rubbish",
+        description: "every answer `unsat` of the solver is right",
+        watched: "`cargo cairn prove --cross-check`: every installed solver and the embedded one get the same \
+         queries; `smt/tests`: exhaustive search, and solvers that lie, die, hang or print nonsense",
     },
     Assumption {
         name: "explorer",
-        says: "the prover itself, the compiler and Rust's type system",
+        description: "the prover itself, the compiler and Rust's type system",
         watched: "`prover/tests/verdicts.rs`: planted bugs; `prover/src/agreement`: the symbolic domain and machine agree \
-                  with the hosted ones; `cargo cairn prove --mutants`: every operator of the layer, each way to be wrong",
+                  with the hosted ones; `cargo cairn prove --mutants`: every operator of the layer is made wrong in \
+                   each possible way",
     },
 ];

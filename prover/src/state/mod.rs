@@ -1,4 +1,4 @@
-//! What is known of the layer's state: its symbolic parts, and their versions.
+//! The layer's state as the prover knows it: its symbolic parts, and their versions.
 
 pub(crate) mod parts;
 pub(crate) mod record;

@@ -2,8 +2,9 @@
 use crate::state::sym::Sym;
 use crate::state::unknown::{is_part, make_unknown, unknown_object};
 use crate::state::visit::{each, values};
-use domain::{Field, Geometry, Storage};
+use domain::{Field, Storage};
 use layer::core::fields::*;
+use layer::core::geometry::Geometry;
 use layer::core::machine::{Machine, Object, Spec};
 use layer::core::ring::Ring;
 use layer::core::state::{Boot, IoApic, Lapic, Own, OwnGhost, TrapInfo, Vm};
@@ -83,7 +84,7 @@ macro_rules! each_map {
 pub(crate) use each_map;
 
 impl<G: Geometry> State<G> {
-    /// A state of which nothing is known.
+    /// A state without any knowledge of it.
     pub fn unknown() -> State<G> {
         let zero = || SymWord::from(0);
         let off = || SymFlag::from(false);
@@ -167,7 +168,8 @@ impl<G: Geometry> State<G> {
         sources
     }
 
-    /// The names of the maps, and of the values outside of maps and shared objects, that may differ in `other`.
+    /// The names of the maps, and of the values outside of maps and shared objects, that may be different in
+    /// `other`.
     pub fn unlike(&self, other: &State<G>) -> Vec<&'static str> {
         let mut unlike = Vec::new();
         let mut theirs = Vec::new();

@@ -1,7 +1,9 @@
-//! What is recorded of a path besides its reads and writes: events, critical sections, and answers of the machine.
+//! What is recorded about a path besides its reads and writes: events, critical sections, and answers of the
+//! machine.
 use crate::state::sym::Sym;
 use crate::state::visit::values;
-use domain::{Data, Geometry, Sink};
+use domain::{Data, Sink};
+use layer::core::geometry::Geometry;
 use layer::core::log::Event;
 use layer::core::machine::Object;
 use smt::term::Term;
@@ -10,7 +12,7 @@ use symbolic::engine::engine;
 use symbolic::mutation::is_running;
 use symbolic::reads::see;
 use symbolic::word::{SymFlag, SymNat, SymWide, SymWord};
-/// What the code under proof does on a path, besides its reads and writes of the state.
+/// The effects of the code under proof on a path, besides its reads and writes of the state.
 #[derive(Default)]
 pub(crate) struct Seen {
     /// The names of the events.
@@ -58,7 +60,7 @@ pub(crate) fn see_event<G: Geometry>(event: Event<Sym<G>>) {
 #[derive(Clone, Default)]
 pub(crate) struct MachineAnswer {
     /// The values of the answer, by name.
-    pub says: Vec<(&'static str, Term)>,
+    pub values: Vec<(&'static str, Term)>,
     /// The frame into which the machine loads a page, and the version of the map with the page's bytes.
     pub page: Option<(Term, u32)>,
 }
@@ -74,7 +76,7 @@ pub(crate) struct Locks(pub Vec<TakenLock>);
 /// A lock that the path takes, with the interference at that moment.
 #[derive(Clone)]
 pub(crate) struct TakenLock {
-    /// The versions of the unknown maps and words that it introduced.
+    /// The versions of the unknown maps and words that the interference introduced.
     pub versions: Vec<u32>,
 }
 

@@ -1,6 +1,7 @@
 //! The symbolic domain of the layer: its values are terms, its maps are lists of writes, and ghost state is present.
-use domain::{Domain, Field, Geometry, Ghost, Map, Storage};
+use domain::{Domain, Field, Ghost, Map, Storage};
 use layer::core::fields::ThreadGhosts;
+use layer::core::geometry::{Geometry, Paged};
 use layer::core::machine::Links;
 use layer::objects::queue::Threads;
 use std::cell::RefCell;
@@ -31,7 +32,6 @@ impl<G> Debug for Sym<G> {
 }
 
 impl<G: Geometry> Domain for Sym<G> {
-    type Geometry = G;
     type Word = SymWord;
     type Wide = SymWide;
     type Nat = SymNat;
@@ -42,6 +42,10 @@ impl<G: Geometry> Domain for Sym<G> {
     fn decide(condition: impl Fn() -> bool) -> bool {
         decide(&condition)
     }
+}
+
+impl<G: Geometry> Paged for Sym<G> {
+    type Geometry = G;
 }
 
 impl<G: Geometry, F: Field<Sym<G>>> Storage<F> for Sym<G> {
@@ -97,7 +101,8 @@ impl<G: Geometry> Links<Sym<G>> for SymLinks<G> {
     }
 }
 
-/// Decides a whole check of ghost state at once. Also obliges the check to stay in range.
+/// Decides a whole check of ghost state at once. Also adds the obligation that the check stays in
+/// range.
 #[track_caller]
 fn check_ghost(code: &dyn Fn() -> bool) -> bool {
     let stays = in_range(&|| {

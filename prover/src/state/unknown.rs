@@ -2,8 +2,8 @@
 use crate::state::sym::Sym;
 
 use crate::state::visit::each;
-use domain::Geometry;
 use layer::core::fields::{FIELDS, bounds};
+use layer::core::geometry::Geometry;
 use layer::core::keys::{IGNORE, Keys};
 use layer::core::machine::{Object, Visit};
 use smt::term::{Name, Term};
@@ -58,8 +58,8 @@ pub(crate) fn key_bounds<G: Geometry>(keys: Keys) -> Vec<u64> {
     limits
 }
 
-/// A visitor that replaces the values in no map by variables, at version `origin`, if `wanted` accepts their names. The
-/// variables' names begin with `prefix`.
+/// A visitor that replaces each value in no map by a variable, at version `origin`, if `wanted` accepts the value's
+/// name. The variables' names begin with `prefix`.
 pub(crate) fn make_unknown<G: Geometry>(
     origin: Origin,
     prefix: &str,
@@ -78,7 +78,7 @@ pub(crate) fn unknown_object<G: Geometry, T: Object<Sym<G>>>(origin: Origin) -> 
     unknown_row(origin, T::NAME)
 }
 
-/// As [`unknown_object`], with `name` as the prefix of the variables' names.
+/// Like [`unknown_object`], with `name` as the prefix of the variables' names.
 pub(crate) fn unknown_row<G: Geometry, T: Object<Sym<G>>>(origin: Origin, name: &str) -> T {
     let mut object = T::new(origin);
     object.words(&mut make_unknown(origin, &format!("{name}."), |_| true));

@@ -1,6 +1,6 @@
-//! Visiting the values that are in no map, as terms.
+//! Visits the values that are in no map, as terms.
 use crate::state::sym::Sym;
-use domain::Geometry;
+use layer::core::geometry::Geometry;
 use layer::core::machine::{Object, Visit};
 use smt::term::{Range, Term};
 use symbolic::word::{SymFlag, SymNat, SymWide, SymWord};

@@ -1,4 +1,4 @@
-//! What is proved of an entry of the kernel: no program can get it stuck, and it preserves the invariant.
+//! Proofs of kernel entries: no program can get an entry stuck, and every entry preserves the invariant.
 use crate::clause;
 use crate::counterexample::call::{Callee, HostedCall};
 use crate::environment::interference::Interference;
@@ -9,8 +9,8 @@ use crate::state::parts::State;
 use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
 use crate::subjects::primitives::is_hosted;
-use domain::Geometry;
 use layer::core::constants::SAVED;
+use layer::core::geometry::Geometry;
 use layer::core::stuck::Stuck;
 use layer::invariant::facts;
 use layer::spec::contract::Cells;
@@ -27,22 +27,22 @@ use symbolic::inlining::Inlining;
 use symbolic::proof::{Outcome, any, cover, feasible, note, prove_clause};
 use symbolic::query::{in_scope, prove};
 use symbolic::word::{SymWide, SymWord};
-use syscall::effect::{Arguments, Made};
+use syscall::effect::{EntryArguments, Made};
 use syscall::next::Parent;
-use syscall::table::Row;
+use syscall::table::KernelEntry;
 
 /// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all registers
 /// and all answers of the machine. The entry never gets stuck, H, L, D and E hold afterwards, and the continuation can
 /// run. Counterexamples are replayed with `hosted`, the same row on the hosted machine.
-pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, hosted: &Row<Sim>) -> Outcome {
+pub fn prove_entry<G: Geometry>(row: &KernelEntry<Sym<G>>, hosted: &KernelEntry<Sim>) -> Outcome {
     let mut whole = Outcome::default();
     for parent in [Parent::Program, Parent::Main] {
         let path = |state: &Rc<State<G>>, assumed: &Rc<Assumed>, outcome: &mut Outcome| {
             path_of_entry(row, parent, (state, assumed), outcome);
         };
         let is_hosted = is_hosted::<G>();
-        // A counterexample to the proof with contracts is not replayed. First the path is walked again with the called
-        // code.
+        // A counterexample to the proof with contracts is not run. First the path is walked again with the code of the
+        // called primitives.
         engine(|e| e.settings.runner = is_hosted.and(Err("")));
         let mut outcome = run_proof::<G>(InvariantSet::Entry, &path);
         if is_hosted.is_ok() {
@@ -61,8 +61,9 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, hosted: &Row<Sim>) -> Outcome
     whole
 }
 
-/// The exact failures for `failure`, with the code of the called primitives: the failure itself, replayed or with the
-/// reason why not. If only the contracts admit it, also what else fails on its path.
+/// The exact failures for `failure`, with the code of the called primitives: the failure itself, with the result of
+/// its run or the reason why it was not run. If only the contracts admit the failure, also returns the other failures
+/// on its path.
 fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) -> Vec<Failure> {
     if failure.reason != Reason::Counterexample {
         return vec![failure];
@@ -75,7 +76,7 @@ fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) 
             return vec![failure];
         }
         Ok(_) if walk.called.is_empty() => {
-            (failure.reason, failure.ending) = (Reason::NotReplayed, Unconfirmed::NoState.to_string());
+            (failure.reason, failure.ending) = (Reason::Spurious, Unconfirmed::NoState.to_string());
             return vec![failure];
         }
         Ok(_) => {}
@@ -89,8 +90,8 @@ fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) 
     [failure].into_iter().chain(others).collect()
 }
 
-/// Walks the path of a failure again, with the code of the called primitives. Returns the replayed failures, or why
-/// they could not be replayed.
+/// Walks the path of a failure again, with the code of the called primitives. Returns the failures that were
+/// confirmed by a run, or why none could be confirmed.
 fn walk_again<G: Geometry>(again: Inlining, called: Callee, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
     let again = Rc::new(again);
     engine(|e| e.settings.inlining = Some(again.clone()));
@@ -110,15 +111,15 @@ fn walk_again<G: Geometry>(again: Inlining, called: Callee, path: &Path<'_, G>) 
 type Path<'a, G> = dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome) + 'a;
 
 /// Unknown arguments.
-fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
+fn unknown_arguments<G: Geometry>(parent: Parent) -> EntryArguments<Sym<G>> {
     let word = |name: &str| {
         let word = engine(|e| e.arena.var(name, Range::WORD));
         engine(|e| e.path.arguments.push((name.to_string(), word)));
         SymWord(word)
     };
-    Arguments {
+    EntryArguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
-        // The reason goes only into a report, so that its value does not matter.
+        // The reason goes only into a report, so its value does not matter.
         reason: abi::Reason::DivideError,
         parent,
         load: LOAD.map(word),
@@ -128,7 +129,7 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
 }
 
 fn path_of_entry<G: Geometry>(
-    row: &Row<Sym<G>>,
+    row: &KernelEntry<Sym<G>>,
     parent: Parent,
     (state, assumed): (&Rc<State<G>>, &Rc<Assumed>),
     outcome: &mut Outcome,
@@ -168,7 +169,7 @@ fn path_of_entry<G: Geometry>(
         let [bound] = key_bounds::<G>(fact.keys)[..] else { unreachable!("a fact of E has one key") };
         let is_key = || some < u32::try_from(bound).unwrap_or(u32::MAX);
         let name = clause::fact(fact.number, fact.name);
-        // In most entries nothing changes there, so that this instance is all that is needed.
+        // In most entries nothing changes at that word, so no other instance is needed.
         assumed.assert_at(fact.number, &[some]);
         prove_clause(&name, proved, &|| !is_key() || (fact.holds)(&after.view(), &[some]));
     }

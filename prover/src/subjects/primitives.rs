@@ -1,4 +1,4 @@
-//! What is proved of a primitive: it preserves the invariant and satisfies its contract.
+//! Proofs of primitives: each preserves the invariant and satisfies its contract.
 use crate::clause;
 use crate::counterexample::call::{Callee, HostedCall};
 use crate::environment::interference::Interference;
@@ -9,11 +9,12 @@ use crate::proof::obligations::{
 };
 use crate::state::parts::State;
 use crate::state::sym::Sym;
-use domain::{Domain, Flag, Geometry};
+use domain::Flag;
 use layer::catalogue::{Kind, Primitive};
 use layer::core::call::{Answer, Arguments, Chunk};
 use layer::core::constants::UCTXT_SIZE;
 use layer::core::fields::Context;
+use layer::core::geometry::{Geometry, Paged};
 use layer::core::stuck::Stuck;
 use layer::invariant::{BY_THEOREMS, read};
 use layer::spec::contract::{Cells, Contract, Transition};
@@ -33,14 +34,14 @@ use symbolic::proof::{Outcome, any, cover, feasible, note, prove_clause};
 use symbolic::query::{Aim, check, in_scope, prove};
 use symbolic::word::{SymWide, SymWord};
 
-/// Why counterexamples to mutants are not replayed.
-const MUTANT: &str = "the hosted machine has no mutants";
-/// Why counterexamples for the reference's page tables are not replayed.
+/// Why counterexamples to mutants are not run.
+const MUTANT: &str = "the hosted machine does not run mutants";
+/// Why counterexamples for the reference's page tables are not run.
 const NO_MACHINE: &str = "the hosted machine has no page tables of this geometry";
 
-/// Whether the hosted machine runs the code under proof. Otherwise the reason why not.
+/// Checks whether the hosted machine runs the code under proof. If it does not, returns the reason.
 pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
-    if G::ENTRIES != <<Sim as Domain>::Geometry as Geometry>::ENTRIES {
+    if G::ENTRIES != <<Sim as Paged>::Geometry as Geometry>::ENTRIES {
         Err(NO_MACHINE)
     } else if engine(|e| e.settings.mutation.is_planted()) {
         Err(MUTANT)
@@ -49,7 +50,7 @@ pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
     }
 }
 
-/// Proves one primitive for all states of `invariants` and all arguments. Counterexamples are replayed on the hosted
+/// Proves one primitive for all states of `invariants` and all arguments. Counterexamples are run on the hosted
 /// machine, with its contract `hosted`.
 pub fn prove_primitive<G: Geometry>(
     primitive: &Primitive,
@@ -59,7 +60,7 @@ pub fn prove_primitive<G: Geometry>(
 ) -> Outcome {
     let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
     let mut whole = Outcome::default();
-    // A call of this primitive runs its code. Other calls use the call rule.
+    // Calls of this primitive run its code. Other calls use the call rule.
     engine(|e| e.settings.proving = Some(primitive.name));
     let mut is_changed = false;
     for &chunk in chunks {
@@ -106,15 +107,16 @@ fn is_free_of(stuck: Stuck, requires: &dyn Fn() -> bool) -> bool {
 /// Properties that at least one path of a proof has shown.
 #[derive(Default)]
 struct Shown {
-    /// Whether the assumptions besides the facts can hold on a successful path: with D, the contract's precondition;
-    /// without D, its assumptions.
+    /// Whether the assumptions besides the facts can hold on a successful path. These are the contract's
+    /// precondition with D, and its assumptions without D.
     admitted: Cell<bool>,
     /// Whether the primitive changes anything.
     changed: Cell<bool>,
 }
 
 impl Shown {
-    /// Records that the assumptions can hold, if the solver has a model of `assumed` on this path.
+    /// Records that the assumptions are satisfiable, if the solver has a model of `assumed` on this
+    /// path.
     fn admits(&self, assumed: &[Term]) {
         if !self.admitted.get() {
             self.admitted.set(in_scope(|| check(assumed, Aim::Witness)) == Verdict::Sat);
@@ -133,7 +135,7 @@ fn path_of_primitive<G: Geometry>(
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
     let assumes = || (contract.assumes)(&state.view(), &arguments);
-    // The facts of H are proved for all calls. Those of L need the contract's assumptions.
+    // The facts of H are proved for all calls. The facts of L need the contract's assumptions.
     if invariants == InvariantSet::Derived && !decide(&assumes) {
         return;
     }
@@ -144,7 +146,7 @@ fn path_of_primitive<G: Geometry>(
         move || ikern.holds() && ihost.holds()
     };
     let requires = || (contract.requires)(&state.view(), &arguments);
-    // The loop invariants speak of the same free words as the postcondition.
+    // The loop invariants are assumed at the same free words as the postcondition.
     let some = [any("some", 1 << 32), any("some", 1 << 32)];
     engine(|e| e.path.free_words = some.iter().map(|word| word.0).collect());
     let (result, after) = state.run(&interference, |cpu| (contract.run)(cpu, &arguments));
@@ -204,7 +206,7 @@ fn path_of_primitive<G: Geometry>(
         let is_kept = || read::<Sym<G>>().iter().all(|read| named.iter().all(|(field, _)| *field != read.field));
         prove_clause(clause::ENTRY_FACTS, proved, &is_kept);
     }
-    // For all answers: a lock counts even if nothing is written.
+    // With other answers, the primitive may take a lock and write nothing; the lock still counts.
     let given = match answer {
         Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),
         other => other,
@@ -225,8 +227,8 @@ fn path_of_primitive<G: Geometry>(
         prove_guarantees(&interference, proved);
     });
     if engine(|e| e.results.failures.is_empty()) {
-        // The primitive's effects satisfy the rely conditions of the other CPUs, so the facts that theorems derive hold
-        // too.
+        // The primitive satisfies the rely conditions of the other CPUs, so the facts that theorems derive from them
+        // hold too.
         BY_THEOREMS.iter().for_each(|(number, name, _)| note(proved, clause::fact(number, name)));
     }
 }

@@ -1,12 +1,12 @@
 //! Proofs of primitives with changed contracts, and of entries with changed rows.
 #![allow(dead_code, reason = "no test needs all of it")]
-use domain::X64;
 use layer::catalogue::primitives;
+use layer::core::geometry::X64;
 use layer::spec::contract::Contract;
 use prover::{InvariantSet, Outcome, Sym, catch_panics, prove_entry, prove_primitive, with_engine};
 use sim::machine::Sim;
 use smt::solver::Solver;
-use syscall::table::{Row, rows};
+use syscall::table::{KernelEntry, rows};
 
 /// A contract on the symbolic machine.
 pub type Symbolic = Contract<Sym<X64>>;
@@ -40,7 +40,12 @@ pub fn prove(
 }
 
 /// Proves the entry `name`. `symbolic` changes its row, and `hosted` the row on the hosted machine.
-pub fn enter(solver: Solver, name: &str, symbolic: fn(&mut Row<Sym<X64>>), hosted: fn(&mut Row<Sim>)) -> Outcome {
+pub fn enter(
+    solver: Solver,
+    name: &str,
+    symbolic: fn(&mut KernelEntry<Sym<X64>>),
+    hosted: fn(&mut KernelEntry<Sim>),
+) -> Outcome {
     let at = rows::<Sim>().iter().position(|row| row.name == name).expect("an entry's name");
     proved(solver, move || {
         let (mut row, mut native) = (rows::<Sym<X64>>()[at], rows::<Sim>()[at]);

@@ -1,9 +1,9 @@
 //! A counterexample to `main`: H1 valid_nps.
 //!
-//! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
+//! Written by `cargo cairn prove --emit-test`: it fails as long as the bug exists. Its place is `sim/tests/`.
 use sim::counterexample::witness::Witness;
 
-/// The state, as it differs from the one after boot, the arguments, and what the machine answers.
+/// The differences of the state from the one after boot, the arguments, and the machine's answers.
 #[rustfmt::skip]
 pub fn witness() -> Witness {
     Witness::boot(0)

@@ -73,14 +73,14 @@ pub fn check_facts(view: &View<'_, Sim>, cells: Cells, most: Class) -> Vec<Viola
     facts::<Sim>().filter(|fact| fact.class <= most).filter_map(|fact| universe.refute(view, &fact)).collect()
 }
 
-/// A key of up to four coordinates. Unused ones are 0.
+/// A key of up to four coordinates. Unused coordinates are 0.
 type Key = [u32; 4];
 
 /// The keys to evaluate for each entry of a fact's list.
 struct Universe(BTreeMap<Choice, Vec<Key>>);
 
 /// The bounds of coordinates, and the field whose written keys are used, with its companion fields. Without a field,
-/// the written keys of all fields.
+/// the written keys of all fields are used.
 ///
 /// A fact with a single entry is evaluated at the keys written in any map. A fact with several entries uses only the
 /// keys written in each entry's own maps, because there would be too many combinations.
@@ -163,7 +163,7 @@ impl Search<'_, '_> {
     /// Enumerates the keys from entry `index` of the fact's list on.
     fn slot(&mut self, index: usize) {
         let Some((_, coordinates)) = self.fact.keys.get(index) else {
-            // In an arbitrary state, a fact may go out of range. Then it does not hold.
+            // In an arbitrary state, a fact may go out of range. In that case it does not hold.
             let holds = || (self.fact.holds)(self.view, &self.keys);
             if !catch_unwind(AssertUnwindSafe(holds)).unwrap_or(false) {
                 self.report();
@@ -187,7 +187,7 @@ impl Search<'_, '_> {
         let new = || Violation { number, name, cpu, keys: Vec::new(), places: 0 };
         let found = self.found.get_or_insert_with(new);
         found.places += 1;
-        // The reader of the violation can complete a row of which this many keys are known.
+        // The reader of a violation can complete a row of which this many keys are known.
         let of_row = found.keys.iter().filter(|key| key.first() == keys.first()).count();
         let rows = found.keys.chunk_by(|one, next| one.first() == next.first()).count();
         if of_row < MOST_OF_A_ROW && (of_row > 0 || rows < MOST_ROWS) {

@@ -5,7 +5,7 @@
 //! - [`facts`]: evaluates the invariant on a state.
 //! - [`replay`]: replays a log, and compares the result with the machine's objects.
 //! - [`rely`]: checks on a log that the CPUs keep to their rely conditions.
-//! - [`live`]: makes a state of what a kernel that runs elsewhere writes, and evaluates the invariant on it.
+//! - [`live`]: reads the state that a kernel elsewhere has written, and evaluates the invariant on it.
 
 pub mod facts;
 pub mod live;

@@ -112,7 +112,8 @@ fn moved(before: &Positions, after: &Positions, cpu: u32) -> Option<String> {
     })
 }
 
-/// Why the published message of a channel cannot be received (D15), if so.
+/// The reason for which the published message of a channel cannot be received (D15), if there is
+/// one.
 fn unreceivable(state: &Replayed, q: u32, count: u32) -> Option<String> {
     let words = state.lock_of(q).words;
     (count > words || words > MAX_WORDS)

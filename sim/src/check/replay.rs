@@ -100,7 +100,7 @@ pub enum Difference {
     End {
         /// The place of the difference.
         place: Place,
-        /// The state by the log.
+        /// The state according to the log.
         expected: String,
         /// The state of the machine.
         found: String,
@@ -123,7 +123,7 @@ impl fmt::Display for Difference {
         match self {
             Difference::Entry { number, event, flaw } => write!(f, "entry {number} of the log, {event}: {flaw}"),
             Difference::End { place, expected, found, last } => {
-                write!(f, "{place:?} is {found}, but by the log {expected}")?;
+                write!(f, "{place:?} is {found}, but according to the log {expected}")?;
                 match last {
                     Some((number, event)) => write!(f, "; the last entry about it is {number}, {event}"),
                     None => f.write_str("; no entry is about it"),
@@ -190,7 +190,7 @@ impl Objects<'_> {
         }
         let mut running = [0; TOTAL_CPU as usize];
         for Running { cpu, thread, ready } in &self.running {
-            // The number of a CPU may be invalid, which is the concern of another fact (H17).
+            // The number of a CPU may be invalid; another fact (H17) checks this.
             if let Some(place) = running.get_mut(*cpu as usize) {
                 *place = *thread;
             }
@@ -288,17 +288,17 @@ impl Replayed {
         Ok(())
     }
 
-    /// The lock of channel `q` by the log.
+    /// The lock of channel `q` according to the log.
     pub fn lock_of(&self, q: u32) -> ChannelLock<Sim> {
         self.locks[q as usize]
     }
 
-    /// Whether a frame is allocated by the log, and its owner.
+    /// Whether a frame is allocated according to the log, and its owner.
     pub fn frame_of(&self, page: u32) -> (bool, u32) {
         (self.frames.get([page]).alloc, self.owners.get([page]).cpu)
     }
 
-    /// The differences between `found` and this state, to which `log` led.
+    /// The differences between `found` and this state, which is the result of `log`.
     pub fn differences(&self, found: &Objects<'_>, log: &[Entry]) -> Vec<Difference> {
         let other = found.replayed();
         let mut all = Vec::new();

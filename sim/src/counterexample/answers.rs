@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use syscall::system::{Image, ImagePage, Start};
 use syscall::unchecked::Unchecked;
 
-/// The names of the values in answers, with their greatest values. A missing value is 0.
+/// The names of the values in answers, with their greatest values. A missing value counts as 0.
 const NAMES: [(&str, u64); 12] = [
     ("has_image", 1),
     ("image.entry", u64::MAX),
@@ -24,7 +24,7 @@ const NAMES: [(&str, u64); 12] = [
     ("start.image", u32::MAX as u64),
     ("start.quota", u32::MAX as u64),
     ("has_arguments", 1),
-    ("told", u32::MAX as u64),
+    ("information", u32::MAX as u64),
 ];
 
 /// The name of the bytes of a page in an answer. The key is the offset.
@@ -103,7 +103,7 @@ impl Answers for ScriptedAnswers {
     }
 
     fn word(&self) -> Unchecked<u32> {
-        Unchecked::new(self.next().value("told") as u32)
+        Unchecked::new(self.next().value("information") as u32)
     }
 }
 

@@ -7,7 +7,7 @@ use layer::core::constants::{SAVED, UCTXT_SIZE};
 use layer::core::fields::Context;
 use std::collections::BTreeMap;
 
-/// The arguments of `primitive` with these values. Missing ones are 0.
+/// The arguments of `primitive` with these values. Missing arguments are 0.
 ///
 /// A word or wide word has its name from the table. There are also `place`, `rs.esp`, `rs.ra`, `chunk` (in bytes),
 /// `register0` and following, `guest0` and following, `byte0` and following.

@@ -44,12 +44,13 @@ impl Subject<'_> {
     /// Checks that the state and the arguments of `witness` admit the call. `boot` is the boot state of `witness`.
     ///
     /// # Errors
-    /// If they do not.
+    /// If the state or the arguments do not admit the call.
     pub fn admits(&self, witness: &Witness, boot: &Snapshot) -> Result<(), Refused> {
         let state = witness.state_from(boot)?;
         let arguments = witness.arguments_of(self.primitive)?;
         satisfies(&state, self.facts)?;
-        // In a proof from H and L, the facts of H are proved without the contract's assumptions. Those of L are not.
+        // In a proof from H and L, the facts of H are proved without the contract's assumptions. The facts of L need
+        // these assumptions.
         if self.facts == Class::Derived && !self.assumptions_hold(&state.view(), &arguments) {
             return Err(Refused::Assumes);
         }
@@ -63,7 +64,7 @@ impl Subject<'_> {
     /// Makes the call from the state of `witness`, with its arguments.
     ///
     /// # Errors
-    /// If they do not admit the call.
+    /// If the state or the arguments do not admit the call.
     pub fn call(&self, witness: &Witness) -> Result<Ending, Refused> {
         let boot = witness.boot_state()?;
         self.admits(witness, &boot)?;
@@ -166,7 +167,8 @@ impl Subject<'_> {
         }
     }
 
-    /// Whether the modifies clause names an object for any answer. A lock counts even if nothing is written.
+    /// Whether the modifies clause names an object, whatever the call's result is. A lock counts even if
+    /// nothing is written.
     fn may_take(&self, step: &Transition<'_, Sim>, is_part: &dyn Fn(&str) -> bool) -> bool {
         let Answer::Word(_) = step.answer else { return false };
         [0, 1, u32::MAX].into_iter().any(|word| {

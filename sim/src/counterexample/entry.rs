@@ -22,9 +22,9 @@ use layer::spec::fact::Class;
 use std::cell::RefCell;
 use std::rc::Rc;
 use syscall::effect;
-use syscall::effect::Arguments;
+use syscall::effect::EntryArguments;
 use syscall::next::{Next, Parent};
-use syscall::table::{Row, rows};
+use syscall::table::{KernelEntry, rows};
 
 /// The names of a load's arguments.
 pub const LOAD: [&str; 3] = ["child", "image", "page"];
@@ -35,7 +35,7 @@ pub const WAKE: [&str; 3] = ["cv", "left", "then"];
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
     /// The row of the table of entries.
-    pub row: &'a Row<Sim>,
+    pub row: &'a KernelEntry<Sim>,
 }
 
 impl Witness {
@@ -50,10 +50,10 @@ impl Witness {
     }
 
     /// The arguments of an entry.
-    fn arguments_of_entry(&self) -> Result<Arguments<Sim>, WitnessError> {
-        let mut arguments: Arguments<Sim> = Arguments {
+    fn arguments_of_entry(&self) -> Result<EntryArguments<Sim>, WitnessError> {
+        let mut arguments: EntryArguments<Sim> = EntryArguments {
             registers: [0; UCTXT_SIZE as usize],
-            // The reason goes only into a report, so that its value does not matter.
+            // The reason goes only into a report, so its value does not matter.
             reason: Reason::DivideError,
             parent: Parent::Program,
             load: [0; 3],
@@ -84,7 +84,7 @@ impl Entry<'_> {
     /// Enters the kernel from the state of `witness`, with its arguments and its answers of the machine.
     ///
     /// # Errors
-    /// If they do not admit the entry.
+    /// If the state, the arguments or the answers do not admit the entry.
     pub fn enter(&self, witness: &Witness) -> Result<Ending, Refused> {
         let boot = witness.boot_state()?;
         let before = witness.state_from(&boot)?;
@@ -130,7 +130,7 @@ impl Entry<'_> {
     fn broken_effect(
         &self,
         witness: &Witness,
-        arguments: &Arguments<Sim>,
+        arguments: &EntryArguments<Sim>,
         next: &Next<Sim>,
         [before, disturbed, after]: [&Snapshot; 3],
     ) -> Vec<Broken> {
@@ -154,7 +154,7 @@ fn broken_facts(state: &Snapshot, most: Class) -> Vec<Broken> {
     }
 }
 
-/// The violations of what `call` requires in `state`, where it is made.
+/// The requirements of `call` that `state`, in which it is made, violates.
 fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
     let mut broken = broken_facts(state, Class::Derived);
     let rows = primitives::<Sim>();

@@ -55,7 +55,7 @@ pub(super) fn make<R>(
     }
 }
 
-/// The result of a call, in words.
+/// A description of the result of a call.
 pub(super) fn describe<R>(result: &Result<Result<R, Stuck>, Panic>, shown: impl FnOnce(&R) -> String) -> String {
     match result {
         Ok(Ok(answer)) => shown(answer),

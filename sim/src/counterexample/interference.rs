@@ -47,7 +47,8 @@ impl Interference {
         let (sleeping, pending) = (object == Sleeping::NAME, object == Pending::NAME);
         let moves_threads = sleeping || pending;
         self.taken.push(if moves_threads { "tcb" } else { object });
-        // Reads only what this lock guards and what has no lock, because the call may hold other locks.
+        // Reads only data that this lock guards and data without a lock, because the call may hold
+        // other locks.
         let mut now = since.snapshot();
         if moves_threads {
             if sleeping {
@@ -151,7 +152,7 @@ pub(super) fn changed_without_lock(old: &Snapshot, new: &Snapshot, held: &[u32])
     threads.into_iter().chain(channels).collect()
 }
 
-/// The channels of which something was written.
+/// The channels of which some part was written.
 fn channels(state: &Snapshot) -> Vec<u32> {
     let channels = &state.channels;
     let mut keys: Vec<u32> = channels.pool.keys(Cells::Neighbours).into_iter().map(|[q]| q).collect();

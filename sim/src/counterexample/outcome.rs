@@ -72,10 +72,10 @@ pub enum Broken {
     },
 }
 
-/// The ending of a call.
+/// The result and the violated clauses of a call.
 #[derive(Debug)]
 pub struct Ending {
-    /// The result, in words.
+    /// A description of the result.
     pub answer: String,
     /// The violated clauses.
     pub broken: Vec<Broken>,
@@ -114,10 +114,10 @@ impl fmt::Display for Broken {
         match self {
             Broken::Fact(violation) => write!(f, "{violation}"),
             Broken::ReferencePrecondition => {
-                f.write_str("it succeeds where the reference's precondition does not hold")
+                f.write_str("it succeeds although the reference's precondition does not hold")
             }
             Broken::Ensures => f.write_str("the postcondition does not hold"),
-            Broken::Mode => f.write_str("kernel mode is not kept"),
+            Broken::Mode => f.write_str("kernel mode is not preserved"),
             Broken::Events(events) => write!(f, "its events are not those of the contract: {}", events.join(", ")),
             Broken::Effect(difference) => write!(f, "{difference}"),
             Broken::Scalar(name, before, after) => {
@@ -129,10 +129,10 @@ impl fmt::Display for Broken {
                 write!(f, "{field}{key:?}.{leaf}, which the modifies clause does not name, was {before} and is {after}")
             }
             Broken::Lock(object) => write!(f, "the lock of {object} is taken, which the modifies clause does not name"),
-            Broken::Stuck(stuck) => write!(f, "it is stuck, {stuck:?}, though its precondition holds"),
+            Broken::Stuck(stuck) => write!(f, "it is stuck ({stuck:?}) although its precondition holds"),
             Broken::Next => f.write_str("its continuation cannot run"),
-            Broken::Assumes(name) => write!(f, "the assumptions of {name} do not hold where it is called"),
-            Broken::Requires(name) => write!(f, "the precondition of {name} does not hold where it is called"),
+            Broken::Assumes(name) => write!(f, "the assumptions of {name} do not hold at the call"),
+            Broken::Requires(name) => write!(f, "the precondition of {name} does not hold at the call"),
             Broken::Panic(panic) => write!(f, "{} at {}", panic.message, panic.at),
             Broken::Rely { object, cpu, key } => {
                 write!(f, "the rely condition of CPU {cpu} is violated: {object} at {key}")

@@ -130,7 +130,7 @@ impl Witness {
         Ok(state)
     }
 
-    /// Runs `work` on this CPU of a new machine. The thread belongs to that machine from then on.
+    /// Runs `work` on this CPU of a new machine. From then on, the thread belongs to that machine.
     pub(crate) fn on_machine<R>(&self, work: impl FnOnce(&mut Cpu<'_, Sim>, &Rc<Shared<Sim>>) -> R) -> R {
         let mut platform = Platform::bare(self.memory.clone());
         for (cell, &value) in &self.state.cells {

@@ -55,22 +55,22 @@ pub const VIOLATED_BY_STORE: u64 = 2;
 /// the guest exits.
 ///
 /// # Errors
-/// Those of [`guest_load`].
+/// The errors of [`guest_load`].
 pub fn load(cpu: &mut Cpu<'_, Sim>, chunk: Chunk, a: u64, rip: u64) -> Result<Access<Bytes<Sim>>, Stuck> {
     let loaded = guest_load(cpu, chunk, a);
     or_exit(cpu, loaded, VIOLATED_BY_LOAD, a, rip)
 }
 
-/// As [`load`], for a store of the first `chunk` of `bytes`.
+/// Like [`load`], for a store of the first `chunk` of `bytes`.
 ///
 /// # Errors
-/// Those of [`guest_store`].
+/// The errors of [`guest_store`].
 pub fn store(cpu: &mut Cpu<'_, Sim>, chunk: Chunk, a: u64, bytes: Bytes<Sim>, rip: u64) -> Result<Access<()>, Stuck> {
     let stored = guest_store(cpu, chunk, a, bytes);
     or_exit(cpu, stored, VIOLATED_BY_STORE, a, rip)
 }
 
-/// Ends an access. If it found no memory, the guest exits.
+/// Ends an access. If there is no memory at the address, the guest exits.
 fn or_exit<T>(
     cpu: &mut Cpu<'_, Sim>,
     end: Result<T, Stuck>,

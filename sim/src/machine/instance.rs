@@ -1,4 +1,4 @@
-//! The hosted machine, as an instance of the layer's machine.
+//! The implementation of the layer's machine for the hosted machine.
 use super::Sim;
 use super::lock::{LockArray, SharedChannels, SharedLinks};
 use super::log::Kept;
@@ -97,9 +97,10 @@ thread_local! {
     static AT_CALLS: RefCell<Option<Watcher>> = const { RefCell::new(None) };
 }
 
-/// Runs `work`. Before each primitive that it calls on this thread ([`Machine::call`]), runs `before`.
+/// Runs `work`. Runs `before` before each primitive that `work` calls on this thread
+/// ([`Machine::call`]).
 pub fn at_calls<R>(before: impl FnMut(&Cpu<'_, Sim>, &Call<Sim>) + 'static, work: impl FnOnce() -> R) -> R {
-    /// The callback ends with the work, however the work ends.
+    /// The callback is removed when the work ends, even if the work panics.
     struct Watch;
     impl Drop for Watch {
         fn drop(&mut self) {

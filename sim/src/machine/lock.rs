@@ -38,9 +38,10 @@ thread_local! {
     static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };
 }
 
-/// Runs `work`. Before each lock that it takes on this thread, runs `before`, which can simulate interference.
+/// Runs `work`. Runs `before` before each lock that is taken on this thread; `before` can simulate
+/// interference.
 pub fn watched<R>(before: impl FnMut(&'static str, u32) + 'static, work: impl FnOnce() -> R) -> R {
-    /// The callback ends with the work, however the work ends.
+    /// The callback is removed when the work ends, even if the work panics.
     struct Watch;
     impl Drop for Watch {
         fn drop(&mut self) {
@@ -57,7 +58,7 @@ pub fn watched<R>(before: impl FnMut(&'static str, u32) + 'static, work: impl Fn
 pub struct LockArray<T>(Vec<Mutex<T>>);
 
 impl<T> LockArray<T> {
-    /// One row with its lock for each of `objects`.
+    /// A lock array with one row for each of `objects`.
     pub fn new(objects: impl IntoIterator<Item = T>) -> Self {
         LockArray(objects.into_iter().map(Mutex::new).collect())
     }
@@ -74,7 +75,8 @@ impl<T> LockArray<T> {
     }
 }
 
-/// Takes a lock that is free. A panic of its last holder is reported when the holder's thread is joined.
+/// Takes a lock that is free. If its last holder has panicked, this is reported when the holder's thread
+/// is joined.
 fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -131,7 +133,7 @@ impl<T: Object<Sim>> Lock<Sim, T> for LockArray<T> {
     }
 }
 
-/// Runs before a lock is taken: another CPU may run first, and the callback is called.
+/// Called before a lock is taken: another CPU may run first, and the callback is called.
 fn before_lock(by: u32, object: &'static str, row: u32) -> Option<Arc<TurnScheduler>> {
     let turns = platform::turns();
     if let Some(turns) = &turns {
@@ -148,7 +150,7 @@ fn before_lock(by: u32, object: &'static str, row: u32) -> Option<Arc<TurnSchedu
 /// The object name of the channels' locks.
 pub const CHANNEL: &str = <SyncChannels as Field<Sim>>::NAME;
 
-/// The channels. The ghost state says which CPU holds the lock of a channel.
+/// The channels. The ghost state records which CPU holds the lock of a channel.
 pub struct SharedChannels(Mutex<Channels<Sim>>);
 
 impl SharedChannels {
@@ -185,7 +187,7 @@ impl ChannelPool<Sim> for SharedChannels {
             }
             match &turns {
                 Some(turns) => turns.wait_for_lock(by),
-                None => panic!("CPU {by} waits for the lock of channel {q}, which CPU {holder} never gives back"),
+                None => panic!("CPU {by} waits for the lock of channel {q}, which CPU {holder} never releases"),
             }
         }
     }

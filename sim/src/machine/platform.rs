@@ -2,7 +2,7 @@
 //! the machine off when none is left.
 //!
 //! The layer asks its machine through functions without a receiver. Therefore each thread that runs part of a machine
-//! first gets that machine as its [current](make_current) one, in a thread-local value.
+//! first makes that machine its [current](make_current) one, in a thread-local value.
 use super::Sim;
 use super::serial::SerialInput;
 use super::sparse::Sparse;
@@ -104,7 +104,7 @@ pub trait Answers: Send + Sync {
     fn next_start(&self) -> Option<system::Start<Sim>>;
     /// Whether that line has arguments.
     fn has_arguments(&self) -> bool;
-    /// A word that a program has asked for.
+    /// A word that a program has requested.
     fn word(&self) -> Unchecked<u32>;
 }
 
@@ -122,7 +122,7 @@ pub struct Platform {
     pub msr: BTreeMap<u32, u64>,
     /// The input of the UART.
     pub serial: SerialInput,
-    /// Other answers, instead of those from boot archive and boot list.
+    /// Other answers, used instead of the boot archive and the boot list.
     pub answers: Option<Box<dyn Answers>>,
     /// A planted bug: the kernel does not invalidate the translations of pages that it unmaps.
     pub forgets_flushes: bool,
@@ -140,9 +140,9 @@ struct State {
     starts: Vec<VecDeque<Start>>,
     /// The arguments of each CPU's last line.
     arguments: Vec<String>,
-    /// The CPUs that have asked after the end of their list.
+    /// The CPUs that have requested a line after the end of their list.
     listed: [bool; TOTAL_CPU as usize],
-    /// The number of CPUs that have not.
+    /// The number of CPUs that have not done so.
     starting: u32,
     /// The images of threads that were started and have not ended.
     live: BTreeMap<u32, u32>,
@@ -332,7 +332,8 @@ pub fn leave() {
     CURRENT.set(None);
 }
 
-/// The platform of this thread's machine. Without one, a new platform with 2 GiB and no programs.
+/// The platform of this thread's machine. If there is none: a new platform with 2 GiB and no
+/// programs.
 pub fn current() -> Arc<Platform> {
     CURRENT.with_borrow_mut(|current| {
         let new = || Current { platform: Arc::new(Platform::bare(Memory::default())), turns: None };

@@ -48,8 +48,8 @@ impl SerialInput {
         let mut index = 0u32;
         for part in input.chunks(SERIAL_HW_BUF_SIZE as usize) {
             events.insert(index, SerialEvent::Recv(part.to_vec()));
-            // The next index that the driver reads: after the event, the handler counts two for each character, and one
-            // more.
+            // The next index that the driver reads: after the event, the handler consumes two for each character, and
+            // one more.
             index = index.wrapping_add(2 * part.len() as u32 + 2);
         }
         SerialInput { events, rest: SerialEvent::SendComplete, ..SerialInput::default() }
@@ -79,7 +79,7 @@ impl SerialInput {
         uart::SerialEvent { kind, count: self.kept(index).len() as u32 }
     }
 
-    /// Character `k` of the kept ones, 0 after their end.
+    /// Character `k` of those that are kept; 0 after their end.
     pub(crate) fn byte(&self, index: u32, k: u32) -> u32 {
         self.kept(index).get(k as usize).copied().unwrap_or(0).into()
     }

@@ -24,7 +24,8 @@ pub struct Sparse<F: Field<Sim>> {
     /// The last used chunk and its place, because programs use the same page for a while.
     last: Cell<(u64, usize)>,
     rest: Rest<F>,
-    /// Long rows that were filled since the definition, by position, the latest last. They define cells without chunks.
+    /// Long rows that were filled since the definition, by position, the latest last. They define cells that have no
+    /// chunks.
     fills: Vec<(Range<u64>, F::Val)>,
     clock: Clock,
 }
@@ -173,7 +174,7 @@ impl<F: Field<Sim>> Sparse<F> {
         Self::row_length(0)
     }
 
-    /// Where this map and `other` may differ. One of them is a later state of the other.
+    /// Where this map and `other` may differ. One of the two must be a later state of the other.
     pub(crate) fn unlike(&self, other: &Self) -> Unlike {
         let same_rest = match (&self.rest, &other.rest) {
             (Rest::Zero, Rest::Zero) => true,
@@ -268,7 +269,7 @@ impl<F: Field<Sim>> Sparse<F> {
     }
 
     /// Two numbers, at least one of which changes with any change of the `length` cells from `key` on, at most
-    /// [`CHUNK`] of them. `None` if some of them were never written: then nothing is known.
+    /// [`CHUNK`] of them. `None` if some of them were never written, so that nothing is known.
     ///
     /// A copy of the map has the same numbers as long as the cells are unchanged.
     #[track_caller]
@@ -435,7 +436,7 @@ mod tests {
             change(&mut memory);
             change(&mut copy);
             assert!(stamps(&memory) != before && stamps(&copy) != before, "{name}");
-            // The maps may differ now, so that their stamps must.
+            // The maps may be different from now on, so their stamps must be different too.
             assert!(stamps(&memory).is_none() || stamps(&memory) != stamps(&copy), "{name}");
         }
     }

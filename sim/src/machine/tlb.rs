@@ -1,27 +1,29 @@
-//! The TLB of a processor: the translations that it remembers of its page map, and the page tables of directory
+//! The TLB of a processor: the translations that it caches from its page map, and the page tables of directory
 //! entries.
 //!
-//! This models a translation lookaside buffer and paging-structure caches in the worst case. It remembers every
-//! translation that programs have used, and no change of a page map affects it. It forgets only what every processor
-//! must forget (Intel's manual, volume 3, 4.10.4):
+//! This models a translation lookaside buffer and paging-structure caches in the worst case. It caches every
+//! translation that programs have used, and no change of a page map affects it. It drops only what every processor
+//! must drop (Intel's manual, volume 3, 4.10.4):
 //!
-//! - When the root of a page map is loaded, everything: the kernel uses neither PCIDs nor global pages.
-//! - At `invlpg`, which is [`unmapped`](layer::core::machine::Machine::unmapped), the page of the address and all page tables.
-//!   A processor may walk the page map at any time, so that what is still mapped is remembered again at once.
+//! - When the root of a page map is loaded, all translations: the kernel uses neither PCIDs nor global
+//!   pages.
+//! - At `invlpg`, which is [`unmapped`](layer::core::machine::Machine::unmapped), the page of the address and all page
+//!   tables. A processor may walk the page map at any time, so a translation that still exists is cached again at once.
 //! - When an access faults, the page and the page table of the address.
 //!
-//! Absent translations are not remembered. An access that a remembered translation forbids faults, even if the page map
-//! now allows it: a processor may walk again, but need not. The kernel never changes a permission, so no program can
-//! tell.
+//! Absent translations are not cached. If a cached translation forbids an access, the access faults even if the page
+//! map now allows it: a processor may walk the map again, but need not. The kernel never changes a permission, so no
+//! program can notice this.
 //!
-//! Unlike a processor, the model does not load translations that no program uses, and sets no bits in page tables. A
-//! walk through a remembered page table that is no longer one is
-//! [`Stuck::FrameNotTable`], whatever the frame contains. A frame that is freed
-//! while a CPU remembers it is a [`Stale`] translation, used or not.
+//! Unlike a processor, the model does not cache translations that no program uses, and sets no bits in page tables.
+//! If a walk uses a cached page table that is no longer a page table, the result is [`Stuck::FrameNotTable`],
+//! whatever the frame contains. If a frame is freed while a CPU caches a translation to it, this is a [`Stale`]
+//! translation, even if it is not used.
 use super::Sim;
-use domain::{Domain, Geometry, Map};
+use domain::Map;
 use layer::core::constants::{PAGE_SIZE, TOTAL_CPU};
 use layer::core::fields::{Pde, Pte};
+use layer::core::geometry::{Geometry, Paged};
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
 use layer::objects::page_table::{Walk, directory, entry, pdx, ptx};
@@ -35,20 +37,22 @@ pub(crate) struct Tlb {
     thread: u32,
     /// By page number: the frame of the page, and its permission code.
     pages: FxHashMap<u32, (u32, u32)>,
-    /// The number of remembered pages in each frame.
+    /// The number of cached translations to each frame.
     reached: FxHashMap<u32, u32>,
     /// By directory index: the frame of the page table.
     tables: FxHashMap<u32, u32>,
-    /// The first frame that was freed while it was remembered. Cleared when it is read.
+    /// The first frame that was freed while a translation to it was cached. It is cleared when it
+    /// is read.
     stale: Option<Stale>,
 }
 
-/// A frame that was freed while the processor still remembered a translation to it.
+/// A frame that was freed while the processor still cached a translation to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stale {
     /// The frame.
     pub frame: u32,
-    /// An address that is translated to it. For a page table, the first address that it covers.
+    /// An address that is translated to the frame. For a page table, the first address that it
+    /// covers.
     pub address: u32,
 }
 
@@ -56,7 +60,7 @@ impl Tlb {
     /// Translates an address in the page map of `thread`, which the processor uses.
     ///
     /// # Errors
-    /// Those of the ownership checks of page tables.
+    /// The errors of the ownership checks of page tables.
     pub(crate) fn walk(&mut self, cpu: &Cpu<'_, Sim>, thread: u32, address: u32) -> Result<Walk<Sim>, Stuck> {
         self.thread = thread;
         if let Some(&(page, perm)) = self.pages.get(&(address / PAGE_SIZE)) {
@@ -86,18 +90,18 @@ impl Tlb {
         self.tables.remove(&pdx::<Sim>(address));
     }
 
-    /// `invlpg` of an address. Afterwards the page is walked again, if it was remembered.
+    /// `invlpg` of an address. If the page was cached, the processor then walks to it again.
     fn invalidate(&mut self, cpu: &Cpu<'_, Sim>, address: u32) {
         let dirs = &cpu.own.dirs;
         let is_there = |index, table| matches!(dirs.get([self.thread, index]), Pde::Table { frame } if frame == table);
         self.tables.retain(|&index, &mut table| is_there(index, table));
         if self.forget_page(address) {
-            // The result is remembered. A processor ignores a failed walk.
+            // The result of the walk is cached. A processor ignores a failed walk.
             let _ = self.walk(cpu, self.thread, address);
         }
     }
 
-    /// Forgets the page of an address. Returns whether it was remembered.
+    /// Drops the translation of an address. Returns whether there was one.
     fn forget_page(&mut self, address: u32) -> bool {
         let Some((frame, _)) = self.pages.remove(&(address / PAGE_SIZE)) else { return false };
         if let Some(count) = self.reached.get_mut(&frame) {
@@ -106,12 +110,12 @@ impl Tlb {
         true
     }
 
-    /// An address with a remembered translation to the frame, if there is one.
+    /// An address with a cached translation to the frame, if there is one.
     fn address_of(&self, frame: u32) -> Option<u32> {
         if self.reached.get(&frame).is_some_and(|&count| count > 0) {
             return self.pages.iter().find(|(_, (at, _))| *at == frame).map(|(page, _)| page * PAGE_SIZE);
         }
-        let region = <Sim as Domain>::Geometry::REGION;
+        let region = <Sim as Paged>::Geometry::REGION;
         self.tables.iter().find(|(_, table)| **table == frame).map(|(index, _)| index * region)
     }
 }
@@ -121,7 +125,8 @@ thread_local! {
     static TLBS: RefCell<[Tlb; TOTAL_CPU as usize]> = RefCell::default();
 }
 
-/// Calls `work` with the TLB of CPU `cpu`. In a made-up state there may be no such CPU; then the TLB is empty.
+/// Calls `work` with the TLB of CPU `cpu`. In an artificial state there may be no such CPU; then the TLB is
+/// empty.
 pub(crate) fn of<R>(cpu: u32, work: impl FnOnce(&mut Tlb) -> R) -> R {
     TLBS.with_borrow_mut(|tlbs| match tlbs.get_mut(cpu as usize) {
         Some(tlb) => work(tlb),
@@ -153,7 +158,8 @@ pub(crate) fn freed(cpu: u32, frame: u32) {
     });
 }
 
-/// The first frame that CPU `cpu` has freed while it was remembered, since the last call of this function.
+/// The first frame that CPU `cpu` has freed while the CPU still cached a translation to it, since the last
+/// call of this function.
 pub fn stale(cpu: u32) -> Option<Stale> {
     of(cpu, |tlb| tlb.stale.take())
 }

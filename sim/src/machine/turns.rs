@@ -1,7 +1,7 @@
 //! The turn scheduler. Each CPU is a thread, and only the CPU whose turn it is runs.
 //!
-//! The turn is passed before a lock is taken and between slices of a program's instructions, to a CPU that a seeded
-//! random generator chooses. So the seed determines everything that a run does.
+//! Before a lock is taken and between slices of a program's instructions, the turn passes to a CPU that a seeded
+//! random generator chooses. So the seed determines the whole run.
 use fastrand::Rng;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -36,7 +36,7 @@ pub enum Stop {
 pub struct Limit {
     /// The work of all CPUs: instructions of programs and steps of the kernel.
     pub work: Option<u64>,
-    /// The time of day. A run that it ends is not reproducible.
+    /// An instant of real time. A run that ends in this way is not reproducible.
     pub until: Option<Instant>,
 }
 

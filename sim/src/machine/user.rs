@@ -34,7 +34,7 @@ pub enum Departure {
 /// Returns the number of executed instructions, and why the program left user mode, if it did.
 ///
 /// # Errors
-/// Those of the accessors: a bug.
+/// The errors of the accessors, which are bugs.
 pub fn execute(cpu: &mut Cpu<'_, Sim>, program: &mut x86::Cpu, most: u64) -> Result<(u64, Option<Departure>), Stuck> {
     tlb::of(cpu.own.cpu, |tlb| execute_with(cpu, tlb, program, most))
 }
@@ -180,7 +180,8 @@ impl Bus for AddressSpace<'_, '_> {
     }
 
     fn probe_store(&mut self, address: u64, size: Size) -> Result<(), Refusal> {
-        // Storing the present value changes nothing, and fails in the same way as any store to this place.
+        // Storing the present value changes nothing, and fails exactly if any other store to this place
+        // would fail.
         let bytes = self.bytes(address, size)?;
         self.put(address, size, bytes)
     }

@@ -1,4 +1,4 @@
-//! What is run, and how.
+//! The configuration of a run.
 use crate::machine::platform::Memory;
 use crate::machine::turns::Limit;
 use layer::core::constants::TOTAL_CPU;
@@ -24,11 +24,11 @@ pub enum Checking {
     /// On every CPU, at the end of the run.
     #[default]
     AtEnd,
-    /// Also on a CPU after every so many entries into the kernel.
+    /// At the end, and on a CPU after every so many entries into the kernel.
     Every(u64),
 }
 
-/// What is run, and how.
+/// The configuration of a run.
 #[derive(Clone, Debug)]
 pub struct Config<'a> {
     /// The boot archive. The index of a program is its image number.
@@ -48,7 +48,8 @@ pub struct Config<'a> {
     pub input: Vec<u8>,
     /// The limit of the run.
     pub limit: Limit,
-    /// When the invariant is evaluated. Unless never, the log is replayed at the end as well.
+    /// When the invariant is evaluated. If this is not "never", the log is also replayed at the
+    /// end.
     pub checking: Checking,
     /// The value of [`Platform::forgets_flushes`](crate::machine::platform::Platform::forgets_flushes), a planted bug.
     pub forgets_flushes: bool,
@@ -65,12 +66,12 @@ pub enum ConfigError<'a> {
     Program {
         /// The name of the program.
         name: String,
-        /// What is wrong with its file.
+        /// The error in its file.
         malformed: Malformed,
     },
     /// A line of the boot list cannot be parsed.
     #[error("{0}")]
-    BootList(abi::boot::Error<'a>),
+    BootList(abi::boot::BootListError<'a>),
     /// A line of the boot list names a CPU that the machine does not have.
     #[error("boot list, line {line}: there is no CPU {cpu}")]
     NoCpu {

@@ -1,4 +1,4 @@
-//! One CPU at work: boots, runs programs, enters the kernel and leaves it.
+//! One CPU while it runs: it boots, runs programs, enters the kernel and leaves it.
 use super::config::Checking;
 use super::report::{Activity, End};
 use crate::check::facts::{Violation, check};
@@ -22,7 +22,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use syscall::entry;
-use syscall::entry::Step;
+use syscall::entry::EntryStep;
 use syscall::next::Next;
 
 /// The number of instructions of a program after which another CPU may run.
@@ -50,7 +50,7 @@ impl Timer {
     }
 }
 
-/// A CPU at work.
+/// A CPU while it runs.
 pub(crate) struct Runner<'m> {
     cpu: Cpu<'m, Sim>,
     /// The processor's state for each program of this CPU, including what a user context does not contain.
@@ -138,17 +138,18 @@ impl<'m> Runner<'m> {
                 self.turns.stop(Stop::Bug);
                 return Ok(());
             }
-            // A later thread with this number gets new registers. The general ones are in its user context.
+            // A later thread with this number gets new registers. The general registers are in its user
+            // context.
             if self.cpu.own.proc.get([running]).state != process::LIVE {
                 self.programs.remove(&running);
             }
             next = match step {
-                Step::Kernel(next) => {
+                EntryStep::Kernel(next) => {
                     self.turns.worked(me, 1, matches!(next, Next::Load(_) | Next::Wake(_)));
                     next
                 }
-                Step::Guest(_) => unreachable!("hvm_create is refused: this machine's capability words are all 0"),
-                Step::User(to_user) => match self.user_mode(to_user.thread)? {
+                EntryStep::Guest(_) => unreachable!("hvm_create is refused: this machine's capability words are all 0"),
+                EntryStep::User(to_user) => match self.user_mode(to_user.thread)? {
                     Some(next) => next,
                     None => return Ok(()),
                 },
@@ -210,7 +211,7 @@ impl<'m> Runner<'m> {
     }
 }
 
-/// A stale translation as a violated fact: the lemma in ARCHITECTURE.md.
+/// Reports a stale translation as a violated fact: the lemma in ARCHITECTURE.md.
 fn stale_translation(Stale { frame, address }: Stale, cpu: u32) -> Violation {
     Violation { number: "TLB", name: "no CPU remembers a free frame", cpu, keys: vec![vec![frame, address]], places: 1 }
 }

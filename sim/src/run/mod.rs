@@ -1,6 +1,6 @@
 //! A run from boot to power-off. Each CPU is a thread, and only one of them runs at a time.
 //!
-//! In the order to read it: [`config`] is what is run, [`report`] is the result, and `cpu` is one CPU at work.
+//! In the order to read it: [`config`] is the configuration, [`report`] is the result, and `cpu` is one CPU.
 pub mod config;
 mod cpu;
 pub mod report;
@@ -25,7 +25,8 @@ use syscall::image::ParsedImage;
 /// Runs programs until all have ended. Passes the output to `console` as it is written, as the stream that
 /// [`abi::console`] describes.
 ///
-/// The same configuration gives the same report and the same output, unless a time of day ends the run.
+/// The same configuration gives the same report and the same output, unless the limit in real time ends
+/// the run.
 ///
 /// # Errors
 /// See [`ConfigError`]. Failures of the running machine are in the [`Report`].
@@ -33,7 +34,7 @@ pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Rep
     let Config { cpus, seed, time_slice, limit, checking, .. } = config;
     let (output, outputs) = mpsc::channel();
     let to_console = output.clone();
-    // The receiver lives longer than the CPUs, so that no output is lost.
+    // The receiver outlives the CPUs, so no output is lost.
     let write = move |bytes: &[u8]| drop(to_console.send(Output::Bytes(bytes.to_vec())));
     let platform = Arc::new(build(config, Box::new(write))?);
     let turns = Arc::new(TurnScheduler::new(cpus, seed, limit));
@@ -127,7 +128,7 @@ fn report(
         (None, _) if !differences.is_empty() => End::Diverged,
         (None, Some(Stop::PowerOff)) => End::PowerOff,
         (None, Some(Stop::Deadlock)) => End::Deadlock,
-        // Some CPU reports every bug, so that the remaining reason is the limit.
+        // Each bug is reported by some CPU, so the only other reason is the limit.
         (None, Some(Stop::TimeOut | Stop::Bug) | None) => End::TimeOut,
     };
     let (programs, refused, work) = (platform.ends(), platform.refused(), turns.work());

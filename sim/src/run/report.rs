@@ -11,9 +11,9 @@ use std::fmt;
 pub struct Report {
     /// How the run ended.
     pub end: End,
-    /// How the programs ended, in the order in which they did.
+    /// How the programs ended, in the order in which they ended.
     pub programs: Vec<ProgramEnd>,
-    /// The number of lines of the boot list that were refused. The console has the reasons.
+    /// The number of lines of the boot list that were refused. The console shows the reasons.
     pub refused: u32,
     /// The work: instructions of programs, and steps of the kernel.
     pub work: u64,

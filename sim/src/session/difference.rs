@@ -98,7 +98,7 @@ impl Look<'_> for Compare<'_> {
             if change.0 == change.1 || blocks.goes_on(key.words(), change) {
                 continue;
             }
-            // Another variant is a new value. The fields of a struct change separately.
+            // A different variant is a new value. The fields of a struct change separately.
             let parts = show::changing_parts(old).into_iter().zip(show::changing_parts(new));
             for ((leaf, old), (_, new)) in parts.filter(|(old, new)| old != new) {
                 blocks.add(key.words(), leaf, old, new);
@@ -162,7 +162,7 @@ impl Block {
     }
 
     /// Extends this block by `next`, if that follows it in the coordinate `at` and is equal otherwise. Returns whether
-    /// it did.
+    /// it was extended.
     fn extend(&mut self, next: &Block, at: usize) -> bool {
         let alike = self.leaf == next.leaf && self.old == next.old && self.new == next.new;
         let others = (0..self.keys.len()).filter(|&other| other != at).all(|k| self.keys[k] == next.keys[k]);
@@ -186,7 +186,8 @@ struct Blocks {
 }
 
 impl Blocks {
-    /// Whether the cell at `key` follows the last one and has the same change. Then it extends the blocks of that cell.
+    /// Whether the cell at `key` follows the last one and has the same change. If so, it extends the blocks of that
+    /// cell.
     fn goes_on(&mut self, key: &[u32], change: ([u64; 8], [u64; 8])) -> bool {
         let at = key.len() - 1;
         if let Some((last, as_it)) = &mut self.last

@@ -6,7 +6,7 @@ use serde::Serialize;
 pub struct Wrong {
     /// The error.
     pub error: String,
-    /// The column in the line, from 1. While a part of the line is parsed, the byte in that part, from 0.
+    /// The column in the line, from 1. While a part of the line is parsed: the byte in that part, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
     /// The invalid argument.
@@ -49,7 +49,7 @@ impl Wrong {
 
 /// The name among `known` that is most similar to `name`, if one is similar.
 pub fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Names are short, so that a longer text is not a misspelt name.
+    // Names are short, so a longer text is not a misspelt name.
     const LONGEST: usize = 64;
     if name.len() > LONGEST {
         return None;

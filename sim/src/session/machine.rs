@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub struct Hosted {
     platform: Arc<Platform>,
     shared: Shared<Sim>,
-    /// The state of each CPU. `None` for the CPU that is working.
+    /// The state of each CPU. `None` for the CPU that executes a call.
     cpus: Vec<Option<Own<Sim>>>,
 }
 

@@ -1,9 +1,10 @@
 //! An interactive session with the layer: calls of primitives, as lines of JSON, on the CPUs of one hosted machine.
 //!
 //! Each line is answered by one line. No line ends the session, and an invalid line changes nothing. No CPU runs
-//! between two lines, so that a call finds every lock free, and interference is what other lines did.
+//! between two lines. So a call finds every lock free, and its interference is the effect of other lines.
 mod difference;
 mod error;
+mod line;
 mod machine;
 mod place;
 mod request;
@@ -23,8 +24,9 @@ use layer::core::fields::FIELDS;
 use layer::core::stuck::Stuck;
 use layer::invariant::{by_construction, facts};
 use layer::spec::fact::Class;
+use line::Text;
 use machine::{Hosted, Nothing};
-use request::{Request, Text};
+use request::Request;
 use serde::Serialize;
 use show::Shown;
 
@@ -53,7 +55,7 @@ enum Reply {
         cpu: u32,
         call: &'static str,
         stuck: String,
-        says: &'static str,
+        description: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
@@ -97,7 +99,7 @@ struct Event {
 struct Panicked {
     message: String,
     at: String,
-    says: &'static str,
+    description: &'static str,
 }
 
 /// A clause of the invariant, and where it is violated.
@@ -134,11 +136,11 @@ const HELP: [&str; 6] = [
     r#"{"cpu":0,"state":"AC[1].usage"} reads a field, a row or a range of it (HP[262144][0..16]), or a scalar (cid)"#,
     r#"{"check":true} evaluates every clause of the invariant, on every CPU or, with "cpu", on one"#,
     r#"{"machine":{"memory":"2GiB","cpus":8,"booted":true}} chooses the machine, as the first line only"#,
-    "calls list their arguments; those in brackets may be left out and are 0",
-    "empty lines and lines that begin with # are passed over",
+    "calls list their arguments; arguments in brackets are optional, and 0 by default",
+    "empty lines and lines that begin with # are ignored",
 ];
 
-const OUR_BUG: &str = "a bug of Cairn: a call gives an answer or a named Stuck, and never panics; nothing has changed";
+const OUR_BUG: &str = "a bug of Cairn: a call returns a result or a named Stuck, and never panics; nothing has changed";
 
 impl Session {
     /// A session without a machine.
@@ -164,7 +166,7 @@ impl Session {
             Ok(line) => line.trim_end(),
             Err(error) => {
                 let before = String::from_utf8_lossy(&line[..error.valid_up_to()]).chars().count();
-                return Some(Err(Wrong::new("the line is no UTF-8").at(before + 1).expected("a line of JSON")));
+                return Some(Err(Wrong::new("the line is not UTF-8").at(before + 1).expected("a line of JSON")));
             }
         };
         if line.trim_start().is_empty() || line.trim_start().starts_with('#') {
@@ -179,8 +181,8 @@ impl Session {
         match request {
             Request::Machine { memory, cpus, booted } => {
                 if self.machine.is_some() {
-                    return Err(Wrong::new("there is a machine already").expected(
-                        "machine before everything else: the first line that works with the machine makes it",
+                    return Err(Wrong::new("a machine exists already").expected(
+                        "machine only as the first line: any other first request creates the default machine",
                     ));
                 }
                 let mut machine = Hosted::new(memory, cpus);
@@ -235,7 +237,7 @@ impl Session {
         }
     }
 
-    /// The machine. If none was chosen, the default one.
+    /// The machine. If no machine was chosen, the default one.
     fn machine(&mut self) -> &mut Hosted {
         self.machine.get_or_insert_with(|| Hosted::new(Memory::default(), TOTAL_CPU))
     }
@@ -269,16 +271,16 @@ impl Session {
                 cpu,
                 call,
                 stuck: format!("{stuck:?}"),
-                says: stuck.description(),
+                description: stuck.description(),
                 hint: self.hint(cpu, stuck),
             },
             Err(Nothing::Panic(Panic { message, at })) => {
-                Reply::Panic { cpu, call, panic: Panicked { message, at, says: OUR_BUG } }
+                Reply::Panic { cpu, call, panic: Panicked { message, at, description: OUR_BUG } }
             }
         })
     }
 
-    /// A hint for a CPU before `sched_init`, where nearly every call gets stuck.
+    /// A hint if the CPU has not run `sched_init`, because then nearly every call gets stuck.
     fn hint(&mut self, cpu: u32, stuck: Stuck) -> Option<String> {
         let early = !self.machine().is_set_up(cpu) && stuck != Stuck::NotBoot && stuck != Stuck::BadMemory;
         early.then(|| format!(r#"CPU {cpu} has not run sched_init: {{"cpu":{cpu},"call":"sched_init","args":[0]}}"#))

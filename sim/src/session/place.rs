@@ -31,12 +31,9 @@ pub fn read(state: &mut Snapshot, text: &str) -> Result<Shown, Wrong> {
     let count: u64 = keys.iter().map(|(range, _)| u64::from(range.end - range.start)).product();
     if count > MOST {
         let example = keys.iter().map(|(range, _)| format!("[{}]", range.start)).collect::<String>();
-        return Err(Wrong::new(format!("{text} has {count} values, and no more than {MOST} are shown at once"))
-            .expected(format!(
-                "fewer keys, such as {field}{example} or a range as in {field}[{}..{}]",
-                0,
-                16.min(dims[0])
-            )));
+        return Err(Wrong::new(format!("{text} has {count} values, but at most {MOST} are shown at once")).expected(
+            format!("fewer keys, such as {field}{example} or a range as in {field}[{}..{}]", 0, 16.min(dims[0])),
+        ));
     }
     let mut read = Read { field, keys: &keys, leaf: leaf.map(|leaf| &text[leaf..]), value: None, leaves: Vec::new() };
     look(&state.view(), &mut read);
@@ -47,7 +44,7 @@ pub fn read(state: &mut Snapshot, text: &str) -> Result<Shown, Wrong> {
             .at(leaf.unwrap_or(end))
             .near(near(name, leaves.iter().copied()));
         if leaves.is_empty() {
-            wrong.expected("no part: its values are shown whole")
+            wrong.expected("no part: its values have no parts")
         } else {
             wrong.expected(leaves.join(", "))
         }
@@ -84,19 +81,19 @@ fn keys(field: &str, dims: &[u32], text: &str, mut at: usize) -> Result<(Vec<Coo
             break;
         }
         let Some(inside) = rest.strip_prefix('[') else {
-            return Err(Wrong::new(format!("`{rest}` is behind the key"))
+            return Err(Wrong::new(format!("`{rest}` follows the key"))
                 .at(at)
                 .expected("[key], .part or nothing more"));
         };
         let Some(length) = inside.find(']') else {
-            return Err(Wrong::new("the key does not end").at(at).expected("a `]`"));
+            return Err(Wrong::new("the key has no closing bracket").at(at).expected("a `]`"));
         };
         let mut start = at + 1;
         // Both `[1][2]` and `[1,2]` are accepted.
         for word in inside[..length].split(',') {
             let Some(&bound) = dims.get(keys.len()) else {
                 let expected = format!("{} of them: {}", dims.len(), "[key]".repeat(dims.len()));
-                return Err(Wrong::new(format!("{field} has no so many keys")).at(start).expected(expected));
+                return Err(Wrong::new(format!("{field} has fewer coordinates")).at(start).expected(expected));
             };
             keys.push(coordinate(field, bound, word, start)?);
             start += word.len() + 1;
@@ -112,7 +109,7 @@ fn coordinate(field: &str, bound: u32, word: &str, at: usize) -> Result<Coordina
     let number = |text: &str| -> Result<u32, Wrong> {
         let text = text.trim();
         let digits = text.strip_prefix("0x").map_or_else(|| text.parse(), |hex| u32::from_str_radix(hex, 16));
-        digits.map_err(|_| Wrong::new(format!("`{text}` is no key")).at(at).expected(expected()))
+        digits.map_err(|_| Wrong::new(format!("`{text}` is not a key")).at(at).expected(expected()))
     };
     let range = match word.split_once("..") {
         Some((from, to)) => (number(from)?..number(to)?, true),

@@ -19,7 +19,7 @@ pub enum Shown {
     Flag(bool),
     /// A variant without fields.
     Name(&'static str),
-    /// Named fields. A variant with fields is one field with the variant's name.
+    /// Named fields. A variant with fields is shown as one field with the variant's name.
     Fields(Vec<(&'static str, Shown)>),
     /// Scalars with a common prefix of their names.
     Group(Vec<(String, Shown)>),
@@ -107,7 +107,8 @@ pub fn leaf<V: Data<Sim>>(value: V, name: &str) -> Option<Shown> {
     parts.leaves.into_iter().find(|leaf| of_struct && leaf.0 == name).map(|leaf| leaf.1)
 }
 
-/// The parts of a value that can change separately: the fields of a struct with several, otherwise the value itself.
+/// The parts of a value that can change separately: the fields of a struct with several fields, otherwise the value
+/// itself.
 pub fn changing_parts<V: Data<Sim>>(of: V) -> Vec<(Option<&'static str>, Shown)> {
     match value(of) {
         Shown::Fields(leaves) if V::VARIANTS.is_empty() => {

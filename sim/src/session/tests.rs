@@ -110,12 +110,12 @@ fn a_call_says_what_it_gave_changed_and_logged() {
             "events": [{"object": "AT", "row": 0, "by": 1, "event": "PALLOC", "tid": 2, "page": KERN_LOW}],
         })
     );
-    // The frame is not the other CPU's, which gets the next one.
+    // The frame belongs to the first CPU, so the other CPU gets the next one.
     assert_eq!(ask(&mut session, &format!(r#"{{"state":"pperm[{KERN_LOW}]"}}"#))["value"], "Undef");
     assert_eq!(ask(&mut session, r#"{"call":"palloc","args":{"n":"0x1"}}"#)["result"], KERN_LOW + 1);
     let stuck = ask(&mut session, r#"{"call":"palloc","args":[1023]}"#);
     assert_eq!((&stuck["stuck"], stuck.get("changed"), stuck.get("hint")), (&json!("NoContainer"), None, None));
-    assert!(stuck["says"].as_str().is_some_and(|says| says.starts_with("The container is not in use")));
+    assert!(stuck["description"].as_str().is_some_and(|says| says.starts_with("The container is not in use")));
     assert_eq!(ask(&mut session, r#"{"call":"sti"}"#)["changed"], json!([]));
     assert_eq!(ask(&mut session, r#"{"call":"get_curid","args":[]}"#)["result"], 1);
 }
@@ -243,7 +243,7 @@ fn bad_lines_are_told_what_is_wrong_and_where() {
         (r#"[1]"#, Some(1), "no object", "an object", ""),
         (r#"{}"#, None, "what it asks for", "an object", ""),
         (r#"{"cal":"palloc"}"#, Some(3), "what it asks for", "an object", "call"),
-        (r#"{"call":"palloc","state":"cid"}"#, Some(26), "asks for call and for state", "one of them", ""),
+        (r#"{"call":"palloc","state":"cid"}"#, Some(26), "two requests, call and state", "one of them", ""),
         (r#"{"call":"cli","call":"sti"}"#, Some(16), "twice", "one", ""),
         (r#"{"call":"palloc","arg":[1]}"#, Some(19), "no meaning", "call, cpu, args", "args"),
         (r#"{"call":7}"#, Some(9), "no string", "palloc", ""),
@@ -274,8 +274,8 @@ fn bad_lines_are_told_what_is_wrong_and_where() {
         (r#"{"state":"acc[1]"}"#, Some(11), "no field `acc`", "AC[1]", "AC"),
         (r#"{"state":"AC[1024]"}"#, Some(14), "no key 1024", "0 to 1023", ""),
         (r#"{"state":"AC[1"}"#, Some(13), "does not end", "]", ""),
-        (r#"{"state":"AC[x]"}"#, Some(14), "`x` is no key", "0 to 1023", ""),
-        (r#"{"state":"AC[1][2]"}"#, Some(17), "no so many keys", "1 of them", ""),
+        (r#"{"state":"AC[x]"}"#, Some(14), "`x` is not a key", "0 to 1023", ""),
+        (r#"{"state":"AC[1][2]"}"#, Some(17), "fewer coordinates", "1 of them", ""),
         (r#"{"state":"AC[1]usage"}"#, Some(16), "behind the key", ".part", ""),
         (r#"{"state":"AC[1].usag"}"#, Some(17), "no part `usag`", "usage", "usage"),
         (r#"{"state":"pperm[1].x"}"#, Some(20), "no part `x`", "no part", ""),
@@ -348,7 +348,7 @@ fn a_call() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A valid line, with some of it changed.
+/// A valid line with some changes.
 fn a_bad_line() -> impl Strategy<Value = Vec<u8>> {
     let lines = prop_oneof![
         a_call().prop_map(|call| call.to_string()),

@@ -28,7 +28,7 @@ pub struct Snapshot {
     pub looked_at: LookedAt,
     /// The constants after boot.
     pub boot: Boot<Sim>,
-    /// The real number of the CPU, whatever its state says.
+    /// The real number of the CPU, whatever its state contains.
     pub current_cpu: u32,
 }
 

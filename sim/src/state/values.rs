@@ -10,8 +10,8 @@ use layer::objects::page_alloc::table::AllocTable;
 use layer::objects::queue::{Family, Pending, Sleeping};
 use std::collections::BTreeMap;
 
-/// The names under which a witness has the machine's answers as fields: VMX capabilities, host-state fields of a VM
-/// control structure, model-specific registers, and events of the UART.
+/// The prefixes of the machine's answers in a witness, where they look like fields: VMX capabilities, host-state
+/// fields of a VM control structure, model-specific registers, and events of the UART.
 pub const MACHINE: [&str; 7] = [
     "machine.vmxinfo",
     "machine.vmcs_host",
@@ -45,8 +45,8 @@ pub struct Values {
     pub cells: BTreeMap<Cell, u64>,
 }
 
-/// A name that the state or the call does not have: a field, leaf, scalar or argument does not exist, a key is out of
-/// bounds, or a value is out of range.
+/// A name that the state or the call does not have, a key that is out of bounds, or a value that is out of range. The
+/// name is that of a field, leaf, scalar or argument.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("there is no {0}")]
 pub struct NoSuch(pub String);
@@ -144,7 +144,7 @@ fn visit_scalars(state: &mut Snapshot, change: &mut dyn FnMut(&str, u64) -> u64)
     if let Some(pending) = state.pending.get_mut(state.current_cpu as usize) {
         pending.words(&mut Each(|name, old| of(Pending::NAME, name, old)));
     }
-    // Of the rows of other CPUs, only those that are read by name.
+    // For the queues of other CPUs, only the rows that are read by name are visited.
     let (other, sleep) = (state.looked_at.pending, state.looked_at.sleep);
     if let Some(pending) = state.pending.get_mut(other as usize).filter(|_| other != state.current_cpu) {
         pending.words(&mut Each(|name, old| of(OTHER_PENDING, name, old)));

@@ -1,7 +1,7 @@
 //! Instructions that the processor does not have.
 //!
-//! Processors differ. This one has the features in the CPUID of QEMU's `max` model, on which the boots run. A program
-//! for all processors asks CPUID first, which only a real processor answers.
+//! Processors differ. This processor has the features in the CPUID of QEMU's `max` model, on which the boots run. A
+//! program that supports several processors queries CPUID first, which only a real processor answers.
 
 use super::execution::Execution;
 use super::memory::Bus;

@@ -9,7 +9,7 @@ use iced_x86::OpKind;
 
 impl<B: Bus> Execution<'_, B> {
     /// `bt`, `bts`, `btr`, `btc`: CF becomes the bit. `change` computes the new word from the old one and the
-    /// bit's mask, or nothing for `bt`. The other flags stay; the architecture guarantees that only for ZF.
+    /// bit's mask, or nothing for `bt`. The other flags stay; the architecture guarantees this only for ZF.
     pub(super) fn bit_test(&mut self, change: Option<fn(u64, u64) -> u64>) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let bits = u64::from(size.bits());
@@ -60,8 +60,8 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `tzcnt` and `lzcnt`: the number of zeros below the lowest or above the highest bit. CF says that there is no
-    /// bit; then the result is the operand's size in bits. `count` takes a value and its size.
+    /// `tzcnt` and `lzcnt`: the number of zeros below the lowest or above the highest bit. CF is set if there is no
+    /// such bit; the result is then the operand's size in bits. `count` takes a value and its size.
     pub(super) fn count_zeros(&mut self, count: fn(u64, Size) -> u32) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let source = self.read(1)?;

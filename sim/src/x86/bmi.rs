@@ -1,6 +1,6 @@
 //! The general instructions with VEX encodings (BMI1 and BMI2), and ADX and MOVBE.
 //!
-//! They use no vector registers, so that they work without AVX enabled by the operating system.
+//! They use no vector registers, so they work even if the operating system has not enabled AVX.
 
 use super::execution::Execution;
 use super::flags::{add, of_result, when};

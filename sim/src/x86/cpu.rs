@@ -15,7 +15,7 @@ pub struct Cpu {
     /// The registers that programs see.
     pub registers: Registers,
     cache: Cache,
-    /// Whether `sysret` has set the trap flag. Then the trap comes before the next instruction.
+    /// Whether `sysret` has set the trap flag. If so, the trap comes before the next instruction.
     traps_at_once: bool,
 }
 

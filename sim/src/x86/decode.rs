@@ -12,7 +12,7 @@ const SLOTS: usize = 1 << 12;
 const PAGE: u64 = 4096;
 
 /// A cache of decoded instructions, by address. At each use the memory is asked whether the bytes are the same. So it
-/// does not matter how the code changes: by a store, or by another mapping.
+/// does not matter how the code is changed: by a store, or by another mapping.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     /// Empty until the first instruction.
@@ -118,7 +118,8 @@ fn decode(bytes: &[u8], rip: u64) -> core::result::Result<Instruction, DecoderEr
     }
 }
 
-/// `pause` is F3 90. With REX.B in between, it is `xchg r8, rax`: processors ignore the F3, but the decoder does not.
+/// `pause` is F3 90. If REX.B is in between, it is `xchg r8, rax`: processors ignore the F3, but the decoder does
+/// not.
 fn pause_or_exchange(pause: Instruction, bytes: &[u8]) -> Instruction {
     const REPEAT: u8 = 0xF3;
     const DATA_SEGMENT: u8 = 0x3E;
@@ -131,8 +132,8 @@ fn pause_or_exchange(pause: Instruction, bytes: &[u8]) -> Instruction {
     Decoder::with_ip(64, &bytes, pause.ip(), DecoderOptions::NONE).decode()
 }
 
-/// Whether these bytes are invalid because the instruction would be too long. A processor has a different exception for
-/// that. Then the decoder needs the last byte and still finds no instruction.
+/// Whether these bytes are invalid because the instruction would be too long. A processor raises a different exception
+/// for that. In this case the decoder needs the last byte and still finds no instruction.
 fn is_too_long(bytes: &[u8; LONGEST], rip: u64) -> bool {
     matches!(decode(&bytes[..LONGEST - 1], rip), Err(DecoderError::NoMoreBytes))
 }

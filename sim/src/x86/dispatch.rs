@@ -167,7 +167,7 @@ impl<B: Bus> Execution<'_, B> {
             Nop | Reservednop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1
             | Prefetcht2 | Prefetchw | Wait => self.nothing(),
             Ud0 | Ud1 | Ud2 | INVALID => Err(Trap::InvalidOpcode),
-            // An invalid opcode, as on AMD's processors outside of other modes. Intel's processors raise a
+            // An invalid opcode in 64-bit mode, as on AMD's processors. Intel's processors raise a
             // general-protection exception.
             Sysenter | Sysexit | Sysexitq => Err(Trap::InvalidOpcode),
             // Features that the kernel has not enabled, and instructions that are invalid outside of ring 0 or of

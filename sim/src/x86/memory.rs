@@ -1,4 +1,4 @@
-//! Memory as the interpreter sees it.
+//! The memory interface of the interpreter.
 
 use super::trap::{Result, Trap};
 
@@ -56,7 +56,8 @@ pub type CodeStamp = [u64; 2];
 ///
 /// Loads and stores are naturally aligned, so none crosses a page. Addresses are canonical.
 pub trait Bus {
-    /// Why an access was refused. The instruction has no effect then and can be executed again.
+    /// Why an access was refused. In that case the instruction has no effect, and can be executed
+    /// again.
     type Fault;
 
     /// Copies the bytes from `address` on into `buffer`, for execution, and returns how many: at least one,
@@ -69,13 +70,13 @@ pub trait Bus {
 
     /// A stamp of the `length` bytes from `address` on as code. If a later stamp is equal, the program may execute
     /// these addresses and the bytes are the same, whatever was written, mapped or unmapped in between. `None` means
-    /// that nothing is known, so that the bytes must be fetched.
+    /// that nothing is known, so the bytes must be fetched.
     ///
-    /// There are 1 to 15 bytes, on one page.
+    /// The caller passes 1 to 15 bytes, on one page.
     ///
     /// # Errors
     ///
-    /// Those of [`fetch`](Self::fetch) at `address`.
+    /// The errors of [`fetch`](Self::fetch) at `address`.
     fn code_stamp(&mut self, address: u64, length: u64) -> core::result::Result<Option<CodeStamp>, Self::Fault>;
 
     /// The value at `address`, little-endian, zero-extended.
@@ -97,7 +98,7 @@ pub trait Bus {
     ///
     /// # Errors
     ///
-    /// Those of the store.
+    /// The errors of the store.
     fn probe_store(&mut self, address: u64, size: Size) -> core::result::Result<(), Self::Fault>;
 }
 
@@ -115,7 +116,7 @@ fn pieces(address: u64, bytes: u64) -> impl Iterator<Item = Piece> {
         let rest = bytes - offset;
         let fits = |size: &Size| size.bytes() <= rest && address.wrapping_add(offset).is_multiple_of(size.bytes());
         let sizes = [Size::Quad, Size::Double, Size::Word, Size::Byte];
-        // No size fits when nothing is left.
+        // The loop ends when nothing is left.
         let size = sizes.into_iter().find(fits)?;
         let piece = Piece { offset, size };
         offset += size.bytes();

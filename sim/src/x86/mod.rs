@@ -9,20 +9,21 @@
 //! # What it implements
 //!
 //! It implements the general instructions and SSE up to SSE2, which is all that code for the baseline x86-64 uses, and
-//! `lzcnt`, `popcnt`, BMI1, BMI2, ADX and `movbe`. The kernel does not enable AVX, so that its encodings are invalid
-//! opcodes. Otherwise the processor is the one that QEMU emulates: an instruction that it does not have is an invalid
-//! opcode as well (`absent`). The bases of FS and GS are 0. An instruction that the processor has and this interpreter
+//! `lzcnt`, `popcnt`, BMI1, BMI2, ADX and `movbe`. The kernel does not enable AVX, so its encodings are invalid
+//! opcodes. Otherwise the processor is the one that QEMU emulates. An instruction that it does not have is also an
+//! invalid opcode (`absent`). The bases of FS and GS are 0. An instruction that the processor has and this interpreter
 //! does not is a [`Trap::Unimplemented`], never a wrong result. The same holds for results that depend on the
 //! processor's model (`cpuid`), and for floating-point arithmetic if MXCSR unmasks exceptions or changes rounding.
 //!
-//! Where the architecture leaves a flag undefined, the interpreter always gives the same value. A processor need not.
+//! If the architecture leaves a flag undefined, the interpreter always gives the same value. A processor may give
+//! different values.
 //!
 //! # The files
 //!
 //! In the order to read them: `registers`, `selectors` and `flags` hold state and arithmetic. `trap` has the results of
-//! an instruction. `memory` and `operand` access its operands, and `execution` is an instruction that is being executed.
-//! `decode` has the cache. Each file from `absent` to `transfer` that is not named here is one group of instructions,
-//! and `dispatch` has the group of each mnemonic. `cpu` is the whole.
+//! an instruction. `memory` and `operand` access its operands, and `execution` is an instruction that is being
+//! executed. `decode` has the cache. Each other file from `absent` to `transfer` is one group of instructions, and
+//! `dispatch` chooses the group of each mnemonic. `cpu` combines all of this.
 
 mod absent;
 mod alu;

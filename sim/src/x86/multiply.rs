@@ -53,7 +53,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `div`. The flags are undefined, and stay.
+    /// `div`. The flags are undefined; here they stay.
     pub(super) fn divide(&mut self) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let (low, high) = halves(size);
@@ -67,7 +67,7 @@ impl<B: Bus> Execution<'_, B> {
         self.set_register(high, (dividend % divisor) as u64)
     }
 
-    /// `idiv`. The flags are undefined, and stay.
+    /// `idiv`. The flags are undefined; here they stay.
     pub(super) fn divide_signed(&mut self) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let (low, high) = halves(size);

@@ -12,8 +12,8 @@ use super::selectors::{Segments, USER_CODE, USER_DATA};
 use super::trap::{Result, Trap};
 use iced_x86::{Code, Mnemonic, Register};
 
-/// The bits of a selector that choose a descriptor, without the requested privilege. They are the error code of a
-/// refusal.
+/// The bits of a selector that choose a descriptor, without the requested privilege. If a segment is refused,
+/// they are the error code.
 const fn index(selector: u16) -> u16 {
     selector & !3
 }
@@ -64,7 +64,7 @@ impl<B: Bus> Execution<'_, B> {
         self.instruction.op_register(operand).is_segment_register()
     }
 
-    /// Loads a segment register. If that fails, nothing changes.
+    /// Loads a segment register. If the load fails, nothing changes.
     fn load_segment(&mut self, register: Register, selector: u16) -> Result<(), B::Fault> {
         match (register, Segment::of(selector)) {
             (Register::CS, _) => return Err(Trap::InvalidOpcode),
@@ -144,8 +144,8 @@ impl<B: Bus> Execution<'_, B> {
         self.far_size().is_some()
     }
 
-    /// Checks that a far transfer can go to this offset of this segment. `returns` means that the transfer may only
-    /// stay in its ring or go to an outer one.
+    /// Checks that a far transfer can go to this offset of this segment. `returns` means that the transfer may stay
+    /// in its ring or go to an outer one.
     fn check_code(&self, offset: u64, selector: u16, returns: bool) -> Result<(), B::Fault> {
         if Segment::of(selector) != Segment::Code || returns && !is_of_ring_3(selector) {
             return self.refuse(selector);
@@ -236,7 +236,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `lar`, `lsl`, `verr`, `verw`: ZF says whether the selector is a program's. The first two also return rights or
+    /// `lar`, `lsl`, `verr`, `verw`: ZF is set if the selector is a program's. The first two also return rights or
     /// limit.
     pub(super) fn ask_about_selector(&mut self) -> Result<(), B::Fault> {
         let mnemonic = self.instruction.mnemonic();
@@ -252,8 +252,8 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// Whether the instruction has loaded SS by `mov`. Then no trap occurs before the next instruction has been
-    /// executed.
+    /// Whether the instruction has loaded SS by `mov`. If so, no trap occurs before the next instruction has
+    /// been executed.
     pub(super) fn loads_stack_segment(&self) -> bool {
         self.instruction.mnemonic() == Mnemonic::Mov && self.instruction.op0_register() == Register::SS
     }

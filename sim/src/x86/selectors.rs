@@ -1,8 +1,8 @@
 //! The selectors in the segment registers.
 use iced_x86::Register;
 
-/// The selectors of a program's code and data, as in `kernel/src/cpu/descriptors.rs`. The layer's constants are those of
-/// the reference, whose code segment is another.
+/// The selectors of a program's code and data, as in `kernel/src/cpu/descriptors.rs`. The layer's constants are those
+/// of the reference, which has another code segment.
 pub(super) const USER_CODE: u16 = 0x28 | 3;
 pub(super) const USER_DATA: u16 = 0x20 | 3;
 

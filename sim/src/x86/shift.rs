@@ -33,7 +33,7 @@ pub(super) fn left(value: u64, count: u32, _carry: bool, size: Size) -> Shifted 
 pub(super) fn right(value: u64, count: u32, _carry: bool, size: Size) -> Shifted {
     let result = value.checked_shr(count).unwrap_or(0);
     let carry = value.checked_shr(count - 1).unwrap_or(0) & 1 != 0;
-    // Defined for a count of one, where it is the sign of the operand.
+    // Defined for a count of one only: the sign of the operand.
     let overflow = (result << 1 ^ result) & size.sign() != 0;
     let flags = when(carry, CF) | when(overflow, OF) | of_result(result, size);
     Shifted { result, changed: CF | OF | RESULT | AF, flags }
@@ -102,7 +102,7 @@ impl<B: Bus> Execution<'_, B> {
         let value = self.read(0)?;
         let count = self.read(1)? as u32 & count_mask(size);
         if count == 0 {
-            // The operand is written anyway: a 32-bit register loses its upper half.
+            // The operand is written even then: a 32-bit register loses its upper half.
             return self.write(0, value);
         }
         let Shifted { result, changed, flags } = operation(value, count, self.registers.flag(CF), size);

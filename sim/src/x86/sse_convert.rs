@@ -53,13 +53,15 @@ fn narrow(double: u64) -> u32 {
 /// How a number is rounded to an integer.
 #[derive(Clone, Copy)]
 enum Rounding {
-    /// To the nearest integer, and to the even one of two: as MXCSR says.
+    /// To the nearest integer, and to the even one if two are equally near: the rounding mode of
+    /// MXCSR.
     Nearest,
     /// Towards zero.
     Truncate,
 }
 
-/// A number as a signed integer of this size. If it does not fit or is a NaN, the least integer.
+/// A number as a signed integer of this size. If the number does not fit or is a NaN: the least
+/// integer.
 fn to_integer(number: f64, rounding: Rounding, size: Size) -> u64 {
     let rounded = match rounding {
         Rounding::Nearest => number.round_ties_even(),

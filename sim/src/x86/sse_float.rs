@@ -1,7 +1,7 @@
 //! SSE: floating-point arithmetic and comparison.
 //!
 //! The host computes, rounding to nearest, which is the initial setting of MXCSR. Programming languages do not
-//! determine which NaN results, so that it is chosen here as the processor does.
+//! determine which NaN results, so it is chosen here as the processor does.
 
 use super::execution::Execution;
 use super::memory::Bus;
@@ -163,12 +163,13 @@ fn compare(ordering: Option<Ordering>, predicate: u8) -> bool {
         2 => matches!(ordering, Some(Ordering::Less | Ordering::Equal)),
         _ => ordering.is_none(),
     };
-    // The upper four predicates are the negations.
+    // The upper four predicates are the negations of the lower four.
     holds != (predicate & 4 != 0)
 }
 
 impl Lanes {
-    /// Applies an operation to all lanes, or to the lowest. Then the other lanes are those of `a`.
+    /// Applies an operation to all lanes, or to the lowest. If only the lowest lane is used, the
+    /// other lanes are those of `a`.
     fn apply(self, a: u128, b: u128, single: Operation, double: Operation) -> u128 {
         let each32 = |a, b| super::sse_integer::zip32(a, b, |a, b| single(a.into(), b.into()) as u32);
         match self {
@@ -199,8 +200,8 @@ impl<B: Bus> Execution<'_, B> {
         })
     }
 
-    /// Refuses arithmetic if the host's arithmetic does not follow MXCSR. Otherwise marks the exception flags as
-    /// unknown. Called when nothing else can fail.
+    /// Refuses the arithmetic if the host's arithmetic does not follow MXCSR. Otherwise marks the exception
+    /// flags as unknown. Called when nothing else can fail.
     pub(super) fn float_begins(&mut self) -> Result<(), B::Fault> {
         if self.registers.mxcsr & CONTROL != INITIAL_MXCSR & CONTROL {
             return self.unimplemented();

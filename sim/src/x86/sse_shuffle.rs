@@ -59,7 +59,8 @@ fn merge(mnemonic: Mnemonic) -> Option<fn(u128, u128) -> u128> {
     })
 }
 
-/// The operation of a mnemonic with two SSE operands and an order. It returns the new first operand.
+/// The operation of a mnemonic with two SSE operands and an order. It returns the new value of the
+/// first operand.
 fn ordered(mnemonic: Mnemonic) -> Option<fn(u128, u128, u8) -> u128> {
     use Mnemonic::*;
     const LOW: u128 = u64::MAX as u128;

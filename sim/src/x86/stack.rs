@@ -55,7 +55,8 @@ impl<B: Bus> Execution<'_, B> {
     pub(super) fn pop(&mut self) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let (value, top) = self.peek(size)?;
-        // An address with RSP uses its value after the increment. A popped RSP is the loaded value.
+        // If the address uses RSP, it uses RSP after the increment. A popped RSP is the loaded
+        // value.
         let before = core::mem::replace(&mut self.registers[Rsp], top);
         let result = self.write(0, value);
         if result.is_err() {

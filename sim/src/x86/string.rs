@@ -8,7 +8,8 @@ use super::registers::rflags::{DF, STATUS, TF, ZF};
 use super::trap::Result;
 use iced_x86::{Instruction, OpKind, Register};
 
-/// The repetitions in one step. After these the instruction starts again, as after an interrupt.
+/// The repetitions in one step. After this many repetitions the instruction starts again, as after
+/// an interrupt.
 const REPETITIONS: u32 = 1024;
 
 /// One of the string instructions. All take AL, AX, EAX or RAX for their accumulator.
@@ -57,7 +58,8 @@ impl<B: Bus> Execution<'_, B> {
             return self.element(operation, size, mask);
         }
         let stop_at_zero_flag = self.instruction.has_repne_prefix();
-        // With the trap flag, each repetition traps. RIP stays at the instruction until the last one.
+        // With the trap flag, each repetition traps. RIP stays at the instruction until the last
+        // repetition.
         let most = if self.registers.flag(TF) { 1 } else { REPETITIONS };
         for _ in 0..most {
             let count = self.registers[Rcx] & mask;
@@ -177,7 +179,7 @@ mod tests {
             assert_eq!(cpu.step(&mut memory), Err(Trap::Debug));
             assert_eq!((cpu.registers[Gpr::Rcx], cpu.registers.rip), (count, rip));
         }
-        // With no repetitions left, there is one trap, after the instruction.
+        // If no repetitions are left, there is one trap, after the instruction.
         cpu.registers.rip = CODE;
         assert_eq!(cpu.step(&mut memory), Err(Trap::Debug));
         assert_eq!((cpu.registers[Gpr::Rcx], cpu.registers.rip), (0, CODE + 2));

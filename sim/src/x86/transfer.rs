@@ -43,7 +43,7 @@ impl<B: Bus> Execution<'_, B> {
         self.write(0, address)
     }
 
-    /// `cmovcc`. Memory is read, and the upper half of a 32-bit register cleared, in any case.
+    /// `cmovcc`. In every case memory is read, and the upper half of a 32-bit register cleared.
     pub(super) fn copy_if(&mut self, condition: bool) -> Result<(), B::Fault> {
         let (old, new) = (self.read(0)?, self.read(1)?);
         self.write(0, if condition { new } else { old })

@@ -4,8 +4,8 @@ use iced_x86::Mnemonic;
 /// The result of an instruction that did not trap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// RIP is the next instruction to execute. It may be the same one: a long repeated string instruction takes several
-    /// steps, as if it had been interrupted.
+    /// RIP is the next instruction to execute. It may be the same instruction again: a long repeated string instruction
+    /// takes several steps, as if it had been interrupted.
     Next,
     /// The program executed `syscall`. RIP is the next instruction and was copied to RCX, and RFLAGS to R11.
     SystemCall,
@@ -20,9 +20,9 @@ pub enum Trap<F> {
     /// A division by zero, or a quotient too large.
     DivideError,
     /// The trap flag was set when the instruction began, or it was `int1`. The instruction has completed, and RIP is
-    /// the next one. Or `sysret` has set the flag, and RIP is its target.
+    /// the next one. It also occurs directly after `sysret` has set the flag; then RIP is the target of `sysret`.
     Debug,
-    /// `int3`. RIP is the next instruction.
+    /// `int3`. RIP is the address of the next instruction.
     Breakpoint,
     /// There is no such instruction.
     InvalidOpcode,

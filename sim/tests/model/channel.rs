@@ -23,7 +23,7 @@ pub struct Channel {
     pub message: Vec<Option<u32>>,
 }
 
-/// The CPU of a thread: that of its root.
+/// The CPU of a thread is that of the main thread from which it descends.
 fn home(mut thread: u32) -> u32 {
     while thread > 8 {
         thread = (thread - 1) / 8;
@@ -32,7 +32,7 @@ fn home(mut thread: u32) -> u32 {
 }
 
 impl Model {
-    /// Primitives 6, 8 and 19 to 24. `Some(None)` if the call gets stuck.
+    /// Primitives 6, 8 and 19 to 24. The result is `Some(None)` if the call gets stuck.
     pub fn channel(&mut self, cpu: usize, name: &str, words: [u32; 4]) -> Option<Option<Said>> {
         if !self.cpus[cpu].kernel() {
             return Some(None);

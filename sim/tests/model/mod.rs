@@ -1,5 +1,5 @@
 //! A simple model of the layer in plain collections. It is written from the reference, and not from the layer's source.
-//! It gives the result of each call, or says that the call gets stuck.
+//! For each call it gives the result, or reports that the call gets stuck.
 mod channel;
 mod serial;
 mod vm;
@@ -16,7 +16,7 @@ use vm::Vm;
 pub enum Said {
     /// The call gets stuck.
     Stuck,
-    /// The call succeeds, with no result that the model knows.
+    /// The call succeeds; the model does not know its result.
     Done,
     /// The result is a word.
     Word(u32),
@@ -112,7 +112,7 @@ impl Model {
         said.map(|said| said.unwrap_or(Said::Stuck))
     }
 
-    /// As `call`, with `Some(None)` if the call gets stuck.
+    /// Like `call`, with `Some(None)` if the call gets stuck.
     fn answer(&mut self, cpu: usize, name: &str, a: &Arguments<sim::machine::Sim>) -> Option<Option<Said>> {
         let [x, y, z, w] = a.words;
         let one = &mut self.cpus[cpu];

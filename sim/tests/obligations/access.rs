@@ -82,7 +82,7 @@ proptest! {
             });
             let fault = (u64::from(at), HERE);
             if offset % size != 0 {
-                // An aligned access never crosses its page, so that this one is misaligned.
+                // An aligned access never crosses its page, so this one is misaligned.
                 prop_assert!(matches!((stored.0, loaded.0), (Err(Stuck::Misaligned), Err(Stuck::Misaligned))));
                 continue;
             }

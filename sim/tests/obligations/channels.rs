@@ -18,7 +18,7 @@ const THERE: u32 = ADR_LOW + PAGE_SIZE;
 const CV: u32 = 5;
 const Q: Channel<sim::machine::Sim> = Channel(SLP_Q + CV);
 
-/// This many CPUs. Each runs a client with two pages. Its main thread is ready, so that the client can sleep.
+/// This many CPUs. Each runs a client with two pages. Its main thread is ready, so the client can sleep.
 fn clients(cpus: u32) -> Vec<Processor> {
     let mut cpus = boot(memory(400), cpus);
     for cpu in &mut cpus {
@@ -79,7 +79,7 @@ fn reserve(cpu: &mut Processor) -> bool {
     free
 }
 
-/// The second half of a send: the message. The lock is released.
+/// The second half of a send: the message is put into the mailbox, and the lock is released.
 fn fill(cpu: &mut Processor, n: u32, protocol: Protocol) -> u32 {
     let sent = ipc_send_body(cpu, Q, HERE, n).unwrap();
     set_sync_chan_busy(cpu, Q, protocol.filled()).unwrap();
@@ -87,7 +87,8 @@ fn fill(cpu: &mut Processor, n: u32, protocol: Protocol) -> u32 {
     sent
 }
 
-/// A receive under the lock, which is released. Returns the words, or `None` if the channel is empty.
+/// A receive under the lock, which is then released. Returns the words, or `None` if the channel is
+/// empty.
 fn take(cpu: &mut Processor, n: u32, protocol: Protocol) -> Option<u32> {
     let filled = get_sync_chan_busy(cpu, Q) == Ok(protocol.filled());
     let taken = filled.then(|| {
@@ -186,7 +187,7 @@ proptest! {
 /// Three senders; the second and the third one sleep. The first receive wakes the second sender. Before that sender runs,
 /// there is a second receive, and after the woken senders have sent, a third one.
 ///
-/// Returns the number of words of each receive, and the received words. The word 12 shows that the third sender was woken
+/// Returns the number of words of each receive, and the received words. If the word is 12, the third sender was woken
 /// too early.
 fn hand_off(protocol: Protocol) -> (Vec<Option<u32>>, Vec<u32>) {
     let mut cpus = clients(4);
@@ -229,7 +230,7 @@ fn d13_the_hazard_of_the_hand_off() {
 
 /// The state of a client in a send or receive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
+enum Continuation {
     Idle,
     /// It holds the lock, to send or to receive.
     Sends,
@@ -246,21 +247,23 @@ proptest! {
     #[test]
     fn d08_one_holder_within_its_budget(steps in prop::collection::vec((0..8usize, any::<bool>()), 1..250)) {
         let mut cpus = clients(8);
-        let mut stages = [Stage::Idle; 8];
-        // The holder of the lock, and the remaining budget of its section as in the reference.
+        let mut stages = [Continuation::Idle; 8];
+        // The holder of the lock, and the remaining budget of its section, both as in the
+        // reference.
         let mut holder: Option<(usize, u32)> = None;
         let (mut sent, mut received) = (0u32, Vec::new());
         for (me, sends) in steps {
             let cpu = &mut cpus[me];
             let client = 8 * (me as u32 + 1) + 1;
             match stages[me] {
-                Stage::Idle | Stage::Sleeps => {
-                    let woken = stages[me] == Stage::Sleeps;
+                Continuation::Idle | Continuation::Sleeps => {
+                    let woken = stages[me] == Continuation::Sleeps;
                     if woken && next(cpu) != client {
                         continue;
                     }
                     if holder.is_some() {
-                        // The lock is held by another client. This one continues at the next switch.
+                        // The lock is held by another client. This client continues at the next
+                        // switch.
                         if woken {
                             next(cpu);
                         }
@@ -269,30 +272,30 @@ proptest! {
                     acquire_lock_chan(cpu, Q).unwrap();
                     holder = Some((me, 10 - 1));
                     stages[me] = match (woken, sends) {
-                        (true, _) => Stage::Fills,
-                        (false, true) => Stage::Sends,
-                        (false, false) => Stage::Receives,
+                        (true, _) => Continuation::Fills,
+                        (false, true) => Continuation::Sends,
+                        (false, false) => Continuation::Receives,
                     };
                 }
-                Stage::Sends => {
+                Continuation::Sends => {
                     let reserved = reserve(cpu);
-                    stages[me] = if reserved { Stage::Fills } else { Stage::Sleeps };
+                    stages[me] = if reserved { Continuation::Fills } else { Continuation::Sleeps };
                     // A sleep needs two events of the section, and ends it.
                     prop_assert!(reserved || holder.is_some_and(|(_, budget)| budget >= 2));
                     holder = holder.filter(|_| reserved);
                 }
-                Stage::Fills => {
+                Continuation::Fills => {
                     write(cpu, HERE, &[sent]);
                     fill(cpu, 1, Protocol::Told);
                     let (_, budget) = holder.take().unwrap();
                     prop_assert!(budget > 1);
-                    (stages[me], sent) = (Stage::Idle, sent + 1);
+                    (stages[me], sent) = (Continuation::Idle, sent + 1);
                 }
-                Stage::Receives => {
+                Continuation::Receives => {
                     if take(cpu, 1, Protocol::Told).is_some() {
                         received.extend(read(cpu, THERE, 1));
                     }
-                    (stages[me], holder) = (Stage::Idle, None);
+                    (stages[me], holder) = (Continuation::Idle, None);
                 }
             }
             let lock = cpus[me].shared.channels.inspect().lock_of(Q.0);

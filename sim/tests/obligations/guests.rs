@@ -27,7 +27,7 @@ fn with_guests(cpus: u32) -> Vec<Processor> {
     cpus
 }
 
-/// Enters the guest. The host's RDI and RBP have these values.
+/// Enters the guest. RDI and RBP of the host have these values.
 fn enter(cpu: &mut Processor, rdi: u64, rbp: u64) -> ToGuest<Sim> {
     vmx_run_vm(cpu, rdi, rbp).expect("the guest has an EIP")
 }

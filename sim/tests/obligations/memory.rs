@@ -61,7 +61,7 @@ proptest! {
                     if full {
                         prop_assert_eq!(end, MAGIC_NUMBER);
                     } else if end == MAGIC_NUMBER {
-                        // The page was allocated, but there was none left for its page table.
+                        // The page was allocated, but no page was left for its page table.
                         prop_assert!(!tables.contains(&(me, at / 512)));
                         *used.entry(root).or_default() += 1;
                         prop_assert!(is_full(&used));
@@ -109,7 +109,7 @@ fn d10_every_case_of_pt_resv() {
     assert_ne!(read(cpu, ADR_LOW) / PAGE_SIZE, read(cpu, ADR_LOW + PAGE_SIZE) / PAGE_SIZE);
 
     // Already mapped; an invalid permission; addresses at the ends of the window and outside. In each stuck case the
-    // page is lost (10.3). The test sees that, although a machine would roll the whole call back.
+    // page is lost (10.3). The test observes this, although a machine would roll the whole call back.
     let (mut cpus, child) = with_child(20);
     let cpu = &mut cpus[0];
     assert!(resv(cpu, child, ADR_LOW, perm::PTU).0.is_ok());
@@ -143,7 +143,7 @@ fn d10_where_something_is_exhausted() {
     // Thread 0 has no pages left on a machine whose pages all belong to the roots.
     let mut cpus = boot(memory(80), 1);
     assert_eq!(resv(&mut cpus[0], 0, ADR_LOW, perm::PTU), (Ok(MAGIC_NUMBER), 0));
-    // Thread 0 has pages if their number is no multiple of 8, but may not map any.
+    // If the number of pages is no multiple of 8, thread 0 has pages, but may not map any.
     let mut cpus = boot(memory(83), 1);
     assert_eq!(resv(&mut cpus[0], 0, ADR_LOW, perm::PTU).0, Err(Stuck::BadThread));
     assert_invariant(&with_child(9).0);
@@ -151,8 +151,8 @@ fn d10_where_something_is_exhausted() {
 
 #[test]
 fn d10_no_memory_though_there_is_quota() {
-    // The remainder of a division by 8 belongs to container 0. Each CPU has a copy of it, so that together they want
-    // too many.
+    // The remainder of a division by 8 belongs to container 0. Each CPU has a copy of this container, so together
+    // the copies want more pages than there are.
     let mut cpus = boot(memory(8 * 10 + 7), TOTAL_CPU);
     for cpu in &mut cpus {
         assert!((0..7).all(|_| palloc(cpu, 0).is_ok_and(|page| page != 0)));

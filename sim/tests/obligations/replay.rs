@@ -17,7 +17,7 @@ enum At {
     Pending,
 }
 
-/// The state by a log.
+/// The state according to a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Replayed {
     given: BTreeSet<u64>,

@@ -9,7 +9,7 @@ use layer::objects::thread::{thread_sleep, thread_wakeup};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// Up to `many` children of the running thread, without pages, as far as the thread can have more and numbers remain.
+/// Starts up to `many` children of the running thread, without pages, as far as it can have more and numbers remain.
 fn children(cpu: &mut Processor, many: u32) -> Vec<u32> {
     let cur = cpu.own.cur;
     let has = cpu.own.ac.get([cur]).nchildren;
@@ -48,7 +48,7 @@ proptest! {
         let main = cpus[0].own.cur;
         children(&mut cpus[0], others);
         let asleep = children(&mut cpus[0], sleepers);
-        // Each child sleeps on its own condition variable when it runs, and so the next one runs.
+        // Each child sleeps on its own condition variable when it runs, so that the next one runs.
         next(&mut cpus[0]);
         while cpus[0].own.cur != main {
             match asleep.iter().position(|&thread| thread == cpus[0].own.cur) {
@@ -62,8 +62,9 @@ proptest! {
             prop_assert_eq!(thread_wakeup(&mut cpus[by], Cv(cv)), Ok(0), "it sleeps no more");
         }
         let ran: Vec<u32> = (0..2 * (others + 2 * sleepers + 1)).map(|_| next(&mut cpus[0])).collect();
-        // A locally woken thread is behind the ready ones. A remotely woken one must first be taken out of the pending
-        // queue, one at each switch. It is then behind the others, and behind those that were taken out before it.
+        // A locally woken thread is after the ready ones. A remotely woken thread must first be taken out of the
+        // pending queue; each switch takes out one. The remotely woken thread is then after the others, and after
+        // those that were taken out before it.
         for (place, &thread) in (1..).zip(&asleep) {
             let most = if remote { place + others + place } else { others + place };
             let at = (1..).zip(&ran).find(|(_, ran)| **ran == thread).map(|(at, _)| at);

@@ -16,8 +16,8 @@ pub struct Call {
 
 /// The fields that each primitive may change, from its entry in the reference, and the events that it logs.
 ///
-/// A name includes the field's parts: `AC` includes `AC.charged`. Ghost state that follows another field is listed with
-/// it.
+/// A name includes the field's parts: `AC` includes `AC.charged`. If ghost state follows another field, it is listed
+/// with that field.
 const EFFECTS: &[(&str, &[&str], &[&str])] = &[
     ("vmxinfo_get", &[], &[]),
     ("palloc", &["AT", "AC", "pperm", "LAT"], &["PALLOC"]),
@@ -165,7 +165,7 @@ proptest! {
 
     #[test]
     fn d02_what_is_stuck_leaves_no_trace(calls in prop::collection::vec(call(), 1..60)) {
-        // One machine gets all calls, and the other one only those that are not stuck. Their answers must be the same.
+        // One machine gets all calls, and a second one only those that are not stuck. Their answers must be the same.
         let (mut all, mut defined) = (booted(), booted());
         let mut held = BTreeMap::new();
         for call in &calls {
@@ -208,7 +208,7 @@ proptest! {
             prop_assert!(appended.iter().all(|event| event["by"] == call.cpu), "{:?}", appended);
             let expected = match call.name {
                 "acquire_lock_CHAN" => 2..=2,
-                // The second event is that of the page table, or of another CPU's queue.
+                // The second event is about the page table, or about another CPU's queue.
                 "pt_resv" | "thread_wakeup" => 1..=2,
                 _ => events.len()..=events.len(),
             };

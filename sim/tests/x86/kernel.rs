@@ -1,4 +1,5 @@
-//! A substitute for the kernel: one CPU and the system calls of the programs, without the layer.
+//! A minimal kernel for these tests: one CPU and the system calls of the programs, without the
+//! layer.
 
 use super::space::{Fault, Space};
 use abi::report::{End, Ended};
@@ -14,7 +15,7 @@ use std::collections::VecDeque;
 struct Thread {
     number: u32,
     image: u32,
-    /// The number of pages that it was given.
+    /// Its quota in pages.
     quota: u32,
     cpu: Cpu,
     space: Space,

@@ -56,7 +56,7 @@ const SIGNALS: [i32; 5] = [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGB
 extern "C" fn handler(signal: i32, _info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let resume = RESUME.get();
     if resume == 0 {
-        // Not ours: let it kill the test, as it would have without us.
+        // The signal is not ours: let it kill the test, as it would have without this handler.
         // SAFETY: resetting a handler and returning is allowed in a handler.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
         return;
@@ -132,8 +132,8 @@ impl Arena {
         let length = self.before.len() + instruction.len() + self.after.len();
         assert!(length <= PAGE);
         let code = [&self.before[..], instruction, &self.after[..]].concat();
-        // SAFETY: the code fits its page, the registers theirs, and nothing else refers to either. The code
-        // around the instruction saves and restores what a call has to preserve.
+        // SAFETY: the code fits its page, the registers fit theirs, and nothing else refers to either. The
+        // code around the instruction saves and restores what a call has to preserve.
         unsafe {
             std::ptr::copy_nonoverlapping(code.as_ptr(), self.base, length);
             let place = self.base.add(STATE).cast::<Place>();

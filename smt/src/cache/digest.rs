@@ -4,7 +4,7 @@ use crate::term::{Arena, Node, Term};
 use rustc_hash::FxHashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// 128 bits that identify what they were computed from; we assume that there are no collisions.
+/// 128 bits that identify the digested data; we assume that there are no collisions.
 pub type Digest = u128;
 
 /// The digest of `parts`.
@@ -18,7 +18,7 @@ pub fn digest(parts: &(impl Hash + ?Sized)) -> Digest {
     (u128::from(half(0)) << 64) | u128::from(half(1))
 }
 
-/// The digests of those terms of one arena for which they were requested, and of their subterms.
+/// The digests of terms of one arena: the terms for which they were requested, and their subterms.
 #[derive(Default)]
 pub struct Digests {
     known: FxHashMap<Term, Digest>,

@@ -1,11 +1,11 @@
-//! The circuit: gates for terms. Each term has its gates once.
+//! The circuit: gates for terms. Each term gets its gates only once.
 //!
 //! Counters are unbounded, but words have a fixed number of bits. Consider a comparison of numbers, each of which is at
 //! most a fixed distance from a counter or from 0. It holds for some numbers if and only if it holds for small ones: a
-//! gap between the counters of a model that is larger than the sum of all distances could be narrowed. So [`COUNTER`]
-//! bits are enough as long as the distances have [`DISTANCE`] bits and there are at most [`COUNTERS`] counters. Any
-//! other comparison of numbers that depend on counters is left arbitrary, unless *counters are small* is assumed. A
-//! contradiction that needs this assumption does not count.
+//! large gap between the counters of a model can be narrowed, as long as it stays larger than the sum of all distances.
+//! So [`COUNTER`] bits are enough as long as the distances have [`DISTANCE`] bits and there are at most [`COUNTERS`]
+//! counters. Any other comparison of numbers that depend on counters gets an arbitrary value, unless *counters are
+//! small* is assumed. A contradiction that needs this assumption does not count.
 use super::gates::Gates;
 use super::linear::Linear;
 use super::word::Word;
@@ -280,8 +280,8 @@ impl Circuit {
         Number { word: self.gates.mul(&a.word, c), kind: a.changed() }
     }
 
-    /// Records a comparison with 0. Asserts that at most one of the three comparisons holds and, once all are built,
-    /// that one does.
+    /// Records a comparison of a difference with 0. Asserts that at most one of the three possible comparisons holds
+    /// and, once all three are built, that one holds.
     fn compared(&mut self, difference: Linear, note: impl FnOnce(&mut Order)) {
         let order = self.orders.entry(difference).or_default();
         note(order);

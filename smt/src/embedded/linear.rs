@@ -13,8 +13,8 @@ pub struct Linear {
 const MOST_PARTS: usize = 64;
 
 impl Linear {
-    /// `a - b`: if the sides have a part in common, in the parts that remain; otherwise in the two terms `a` and `b`.
-    /// The second form shares the gates of a sum that is a side of many comparisons.
+    /// Simplifies `a - b`: if the sides have a part in common, returns the remaining parts; otherwise the two terms
+    /// `a` and `b`. In the second form, comparisons with the same sum on one side share the gates of the sum.
     pub fn difference(arena: &Arena, a: Term, b: Term) -> Linear {
         let mut sum = Sum { linear: Linear { parts: Vec::new(), constant: 0 }, common: false };
         if sum.add(arena, a, 1).and_then(|()| sum.add(arena, b, -1)).is_none() || !sum.common {
@@ -24,8 +24,8 @@ impl Linear {
         sum.linear
     }
 
-    /// The same with its terms sorted, and with all signs turned if the first factor is negative; whether they were
-    /// turned.
+    /// The same difference with its terms sorted and its first factor positive; and whether its signs were changed
+    /// for this.
     pub fn ordered(mut self) -> (Linear, bool) {
         self.parts.sort_unstable_by_key(|part| part.0);
         let turned = self.parts.first().is_some_and(|part| part.1 < 0);
@@ -36,8 +36,8 @@ impl Linear {
         (self, turned)
     }
 
-    /// The terms with positive factors, or those with negative factors, and the same part of the constant, all as
-    /// magnitudes.
+    /// The terms with positive factors or those with negative factors, and the part of the constant with the same
+    /// sign, all as magnitudes.
     pub fn side(&self, positive: bool) -> (impl Iterator<Item = (Term, u64)>, u64) {
         // No value is larger than a `u64` ([`is_small`]).
         let magnitude = move |value: i128| u64::try_from(if positive { value } else { -value }).unwrap_or(0);

@@ -2,7 +2,8 @@
 use super::gates::Gates;
 use batsat::Lit;
 
-/// A number in two's complement, least significant bit first. The last bit is the sign and always exists.
+/// A number in two's complement, least significant bit first. The last bit is the sign, and every number
+/// has it.
 #[derive(Clone, Debug)]
 pub struct Word(Vec<Lit>);
 
@@ -17,7 +18,7 @@ impl Word {
         &self.0
     }
 
-    /// The bit at `index` of the word, sign-extended.
+    /// The bit at `index` of the sign-extended word.
     pub fn bit(&self, index: usize) -> Lit {
         self.0[index.min(self.0.len() - 1)]
     }

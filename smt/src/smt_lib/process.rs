@@ -26,7 +26,7 @@ enum Event {
 
 /// Maximum number of bytes that are read at once.
 const PIECE: usize = 1 << 16;
-/// Maximum number of pieces of output that are buffered. A program that prints more has to wait.
+/// Maximum number of pieces of output that are buffered. A program that prints more must wait.
 const PIECES: usize = 16;
 /// Maximum length of a line, in bytes.
 const LONGEST: usize = 1 << 24;
@@ -40,13 +40,13 @@ pub struct Process {
     /// Channel to the thread that writes to the program.
     input: Sender<String>,
     events: Receiver<Event>,
-    /// The reason for which it could not be written to.
+    /// The reason for which the program could not be written to.
     deaf: Option<io::Error>,
     /// Output that was received.
     received: Vec<u8>,
-    /// Length of the part of `received` that was returned.
+    /// Length of the part of `received` that was already returned.
     given: usize,
-    /// Length of the part of `received` that was searched for the end of the next line.
+    /// Length of the part of `received` that was already searched for the end of the next line.
     searched: usize,
 }
 
@@ -163,7 +163,7 @@ impl Process {
 fn write_all(mut input: impl Write, texts: &Receiver<String>, deaf: &SyncSender<Event>) {
     for text in texts {
         if let Err(error) = input.write_all(text.as_bytes()).and_then(|()| input.flush()) {
-            // If the receiver is gone, the error is of no interest.
+            // If the receiver is gone, nobody needs the error.
             let _ = deaf.send(Event::Deaf(error));
             return;
         }
@@ -183,7 +183,7 @@ fn read_all(mut output: impl Read, printed: &SyncSender<Event>) {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The program may have ended already; there is nothing to do about errors.
+        // The program may have ended already, so errors are ignored.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

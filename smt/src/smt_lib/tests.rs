@@ -1,19 +1,6 @@
 //! Tests of the conversation with solvers. The programs in `tests/solvers` are solvers with faults.
 use super::*;
-
-#[test]
-fn values_are_read_whatever_the_names_look_like() {
-    let answer = "((|AC:quota (x)| 12)\n (t5 true) (|a| 18446744073709551615))";
-    assert_eq!(parse_values(answer), Some(vec![12, 1, u64::MAX.into()]));
-    assert_eq!(parse_values("((x (- 5)))"), None);
-    assert_eq!(parse_values("nonsense"), None);
-}
-
-#[test]
-fn steps_are_read() {
-    assert_eq!(parse_steps("(:rlimit 1234)"), Some(1234));
-    assert_eq!(parse_steps("(error \"line 1\")"), None);
-}
+use crate::term::Range;
 
 #[test]
 fn what_is_no_solver_is_reported_as_what_it_is() {
@@ -53,7 +40,7 @@ fn whoever_is_late_now_and_then_is_not_given_up() {
     let mut solver = impostor("hesitates").expect("starts");
     let arena = Arena::default();
     for _ in 0..2 * SILENCE {
-        // It answers the last query of each process, which was then restarted.
+        // The process answers one query and then exceeds its bound, so it is restarted.
         assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Unsat);
         assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
     }
@@ -85,7 +72,7 @@ fn nobody_waits_for_a_solver_that_does_not_read_or_does_not_say_who_it_is() {
     // More text than fits into a pipe, in both directions.
     for name in ["reads_nothing", "floods", "closes_its_input"] {
         let mut solver = impostor(name).expect("it says who it is");
-        solver.text = "(echo \"much\")\n".repeat(1 << 17);
+        solver.script.text = "(echo \"much\")\n".repeat(1 << 17);
         let answer = solver.check(&Arena::default(), &[]);
         match name {
             "reads_nothing" => assert_eq!(answer.expect("is replaced"), Verdict::Unknown),
@@ -93,29 +80,6 @@ fn nobody_waits_for_a_solver_that_does_not_read_or_does_not_say_who_it_is() {
             _ => assert!(matches!(answer, Err(SolverError::Died(..))), "{answer:?}"),
         }
     }
-}
-
-#[test]
-fn what_is_shared_is_defined_once_and_bounded_in_every_scope() {
-    let mut solver = impostor("hesitates").expect("starts");
-    let mut arena = Arena::default();
-    let (name, x) = (arena.name("f"), arena.var("x", Range::WORD));
-    let cell = arena.app(name, Range::UpTo(7), vec![x]);
-    let (sum, three) = (arena.add(x, cell), arena.number(3));
-    let (shared, other) = (arena.lt(sum, three), arena.eq(sum, three));
-    let both = arena.or(shared, other);
-    for _ in 0..2 {
-        solver.push();
-        solver.assert(&arena, both);
-        let said = &solver.scopes.last().expect("it is open").text;
-        assert_eq!(said.matches("(assert (and (<= 0 ").count(), 2, "{said}");
-        assert_eq!(said.matches('+').count(), 0, "the sum has a name: {said}");
-        solver.pop(1);
-    }
-    let defined = &solver.definitions;
-    assert_eq!(defined.matches("(+ ").count(), 1, "{defined}");
-    assert_eq!(defined.matches("(declare-fun |x| () Int)").count(), 1, "{defined}");
-    assert_eq!(defined.matches("(declare-fun |f| (Int) Int)").count(), 1, "{defined}");
 }
 
 #[test]
@@ -145,22 +109,25 @@ fn an_error_is_reported_as_one_and_the_conversation_goes_on() {
     let mut arena = Arena::default();
     let error = solver.check(&arena, &[]).expect_err("it complains").to_string();
     assert!(error.contains("out (of memory\"\", it says") && error.contains("complains.sh"), "{error}");
-    // Its answer to the previous query follows the error, and must not be taken for an answer to the next.
+    // Its answer to the previous query follows the error, and must not be taken for the answer to the next
+    // query.
     let x = arena.var("x", Range::WORD);
     let word = arena.number(3);
     let less = arena.lt(x, word);
     solver.assert(&arena, less);
     assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
-    // An error in place of a model is reported, too, and is not waited for as a model.
+    // If an error comes in place of a model, it is reported, and there is no wait for a model.
     assert!(matches!(solver.model(), Err(SolverError::Refused(..))));
     assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
 }
 
 #[test]
 fn a_solver_is_probed() {
-    for (name, says) in
-        [("sleeper", "did not answer within 0.5 s"), ("liar", "answered `unsat`, which is no answer"), ("dies", "died")]
-    {
+    for (name, says) in [
+        ("sleeper", "did not answer within 0.5 s"),
+        ("liar", "printed `unsat`, which is not a valid answer"),
+        ("dies", "died"),
+    ] {
         let mut solver = impostor(name).expect("starts");
         if name == "sleeper" {
             solver.beginning = Duration::from_millis(500);

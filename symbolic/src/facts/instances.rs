@@ -1,4 +1,5 @@
-//! Instances of facts: made where the code, a goal or another instance reads, asserted where the model violates them.
+//! Instances of facts: the code, a goal or another instance triggers them by its reads, and they are asserted if the
+//! model violates them.
 use super::{Candidate, FactSet, Instance, LARGE};
 use crate::engine::{Engine, engine};
 use crate::merge::condition;
@@ -58,7 +59,7 @@ fn instantiate(depth: u32) {
 
 /// Whether each conjunct of `goal` is already an instance of a fact, at keys that were read.
 pub(crate) fn is_instance(goal: Term) -> bool {
-    // In a concrete run every value is known, and facts add nothing.
+    // In a concrete run every value is known, so facts are not needed.
     if engine(|e| e.settings.valuation.is_some()) {
         return false;
     }
@@ -66,7 +67,8 @@ pub(crate) fn is_instance(goal: Term) -> bool {
     engine(|e| e.conjuncts(goal).iter().all(|part| e.facts.candidate_index.contains(part)))
 }
 
-/// The instance of a fact at these keys, as a term. The knowledge of the path is not used, so that paths can share it.
+/// The instance of a fact at these keys, as a term. It is not simplified by what this path knows, so that paths can
+/// share it.
 fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     if let Some(instance) = set.memo.borrow().get(&(fact, keys.clone())) {
         return instance.clone();
@@ -109,9 +111,9 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
 
 /// Asserts instances, up to `depth`, that the current model violates. Returns whether there were any.
 ///
-/// Instances with the same state cells as `goals` come first, then those with the same cells as these, and so on: near
-/// instances are the likely ones, and far ones are expensive. Large instances, and those that are not connected to the
-/// goals at all, are used only if `all` is set, the large ones first.
+/// Instances with the same state cells as `goals` come first, then instances that share cells with these, and so on:
+/// near instances are likely to be needed, and far ones are expensive. Large instances, and instances that are not
+/// connected to the goals at all, are used only if `all` is set; the large ones come first.
 pub(crate) fn assert_broken(depth: u32, goals: &[Term], all: bool) -> bool {
     instantiate(depth);
     engine(|e| {
@@ -138,7 +140,7 @@ impl Engine {
             self.path.steps.iter().map(|step| step.holds).chain(self.path.assumed.iter().copied()).collect();
         let mut large = Vec::new();
         while !far.is_empty() {
-            // The assertions of the path connect cells too, and cost nothing more.
+            // The assertions of the path connect cells too, and are already asserted.
             loop {
                 let before = assumed.len();
                 assumed.retain(|&term| {
@@ -199,8 +201,8 @@ impl Engine {
     }
 }
 
-/// Asserts fact number `fact` of `set` at `keys`, whatever the model says. A goal about the state afterwards most
-/// likely needs the same fact of the state before.
+/// Asserts fact number `fact` of `set` at `keys`, whatever the model says. A goal about the final state most
+/// likely needs the same fact of the initial state.
 pub fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
     let instance = instance(set, fact, keys.to_vec());
     engine(|e| {
@@ -213,8 +215,8 @@ pub fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
     });
 }
 
-/// Asserts the rely conditions on what other CPUs may have changed, at each of `keys` that a goal has read. The goal
-/// most likely says the same, and finding the instance by models would take many queries.
+/// Asserts, at each of `keys` that a goal has read, the rely conditions about changes by other CPUs. The goal most
+/// likely has the same form, and finding the instance by models would take many queries.
 pub fn assert_interference_at(keys: &[Term]) {
     let found = engine(|e| {
         let facts = &e.facts;
@@ -274,7 +276,7 @@ pub fn untouched<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// As [`untouched`], and without the knowledge of the path.
+/// Like [`untouched`], but without the knowledge of the path.
 pub fn aside<R>(work: impl FnOnce() -> R) -> R {
     let hidden = engine(|e| std::mem::replace(&mut e.path.is_hidden, true));
     let result = untouched(work);

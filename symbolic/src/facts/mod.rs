@@ -20,11 +20,12 @@ pub struct Quantified {
     pub holds: Box<dyn Fn(&[Term]) -> bool>,
 }
 
-/// A trigger: reads of these unknown maps. `keys` says which key of the fact each coordinate is, if any.
+/// A trigger: reads of these unknown maps. For each coordinate, `keys` has the number of the fact's key
+/// that it is, if any.
 pub struct Trigger {
     /// The unknown maps.
     pub maps: Vec<Name>,
-    /// For each coordinate, the number of the key of the fact that it is.
+    /// The number of the fact's key that each coordinate is, if any.
     pub keys: Vec<Option<usize>>,
 }
 
@@ -32,9 +33,9 @@ pub struct Trigger {
 pub struct FactSet {
     /// The facts.
     pub facts: Vec<Quantified>,
-    /// Whether these are rely conditions and facts of what other CPUs may have changed.
+    /// Whether these are rely conditions and facts about changes by other CPUs.
     is_interference: bool,
-    /// Whether the facts stay true when the state changes: they are about maps as they were at one moment.
+    /// Whether the facts stay true when the state changes, because they are about maps at one moment.
     lasts: bool,
     memo: RefCell<FxHashMap<(usize, Vec<Term>), Rc<Instance>>>,
     /// For the facts of a state: what is needed to share instances with other states.
@@ -82,8 +83,8 @@ impl OfState {
 
 struct Instance {
     holds: Term,
-    /// The conjuncts of the instance, and whether each is large. Only those that the solver's model violates are
-    /// asserted.
+    /// The conjuncts of the instance, and whether each is large. Only the conjuncts that the solver's model
+    /// violates are asserted.
     clauses: Vec<(Term, bool)>,
     /// The reads that trigger further instances. A read at a computed key, such as the parent of a thread or the
     /// parent's parent, triggers none.
@@ -118,13 +119,13 @@ impl FactSet {
         Rc::new(FactSet { lasts: true, ..FactSet::plain(facts) })
     }
 
-    /// Rely conditions and facts of what other CPUs may have changed.
+    /// Rely conditions and facts about changes by other CPUs.
     pub fn of_interference(facts: Vec<Quantified>) -> Rc<FactSet> {
         Rc::new(FactSet { is_interference: true, ..FactSet::plain(facts) })
     }
 }
 
-/// A position of [`Facts`], to come back to.
+/// A position of [`Facts`] to which it can be reset.
 pub struct Mark {
     touched: usize,
     tried: usize,
@@ -153,14 +154,14 @@ const LARGE: usize = 80;
 #[derive(Default)]
 pub struct Facts {
     sets: Vec<Rc<FactSet>>,
-    /// The dropped sets: they are about earlier states.
+    /// The dropped sets, which are about earlier states.
     dropped: Vec<Rc<FactSet>>,
     touched: Vec<Touch>,
     touched_index: FxHashSet<(Name, Vec<Term>)>,
     /// The instances that were made: set, fact and keys.
     tried: FxHashSet<(usize, usize, Vec<Term>)>,
     tried_order: Vec<(usize, usize, Vec<Term>)>,
-    /// For each depth, the numbers of touches and of sets that have been combined.
+    /// For each depth, how many touches and sets have already been combined.
     progress: FxHashMap<u32, (usize, usize)>,
     candidates: Vec<Candidate>,
     candidate_index: FxHashSet<Term>,
@@ -180,7 +181,8 @@ impl Facts {
         *self = Facts { asserted, ..Facts::default() };
     }
 
-    /// Drops all sets but those that last, because the state changes. Instances of dropped sets are not made any more.
+    /// Drops all sets except those that stay true, because the state changes. Instances of dropped sets are not made
+    /// any more.
     pub fn drop_sets(&mut self) {
         let (lasting, mut dropped) = std::mem::take(&mut self.sets).into_iter().partition(|set| set.lasts);
         self.sets = lasting;
@@ -195,7 +197,7 @@ impl Facts {
         self.sets.push(set);
     }
 
-    /// The current position, to come back to after a goal.
+    /// The current position, to be restored after a goal.
     pub fn mark(&self) -> Mark {
         Mark {
             touched: self.touched.len(),
@@ -266,10 +268,10 @@ impl Facts {
         std::mem::replace(&mut self.recording, outer).unwrap_or_default()
     }
 
-    /// Triggers facts at the keys that a goal has read.
+    /// Records the reads of a goal, so that its keys trigger facts.
     ///
-    /// If the goal computed many keys of one field, it ran over them, for example to add them up. Only the first of
-    /// these keys is used: instances at all the others would be expensive and prove nothing.
+    /// If the goal computed many keys of one field, it iterated over the field, for example to form a sum. Only the
+    /// first of these keys is used: instances at all of them would be expensive, and are not needed.
     pub fn touch_goal(&mut self, arena: &Arena, reads: &[Read]) {
         const MANY: usize = 4;
         let mut computed: FxHashMap<Name, Vec<&[Term]>> = FxHashMap::default();
@@ -296,7 +298,7 @@ impl Facts {
         }
     }
 
-    /// The keys, and their depths, at which touch number `touch` triggers fact `fact` of set `set`.
+    /// The keys at which touch number `touch` triggers fact `fact` of set `set`, with their depths.
     fn combinations(&self, set: usize, fact: usize, touch: usize, depth: u32) -> Vec<(Vec<Term>, u32)> {
         let quantified = &self.sets[set].facts[fact];
         let mut found = Vec::new();

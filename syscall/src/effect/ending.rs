@@ -1,14 +1,15 @@
 //! Modifies clauses and postconditions about the ends of processes: `exited`, `wait`, and a kill.
 use super::{By, Effect, Made, channel, mode, registers, sleep};
+use crate::continuation::Continuation;
 use crate::next::Next;
 use crate::process::STEPS_AT_ONCE;
-use crate::stage::Stage;
 use crate::system::System;
 use abi::{CHANNELS, Cause, Error};
-use domain::{Flag, Geometry, Map, Wide};
+use domain::{Flag, Map, Wide};
 use layer::core::constants::*;
 use layer::core::fields::Pde;
 use layer::core::fields::process::{GONE, LIVE, VACANT};
+use layer::core::geometry::Geometry;
 use layer::core::machine::Spec;
 use layer::spec::contract::{Cells, Region};
 use layer::spec::view::View;
@@ -23,7 +24,7 @@ mod register {
     pub const STATUS: u32 = slot::EBX;
     /// The number of the cause.
     pub const CAUSE: u32 = slot::EDX;
-    /// The address that is reached in the page map; 0 if the page map is empty.
+    /// The address up to which the page map has been released; 0 if the page map is empty.
     pub const ADDRESS: u32 = slot::R10;
     /// The index of the child to kill next; 8 or more if none is left.
     pub const CHILD: u32 = slot::ESI;
@@ -58,10 +59,10 @@ impl<M: System + Spec> Made<'_, M> {
     /// `child`, which was live, ends when it runs again, and kills its own children.
     fn is_condemned(&self, child: M::Word) -> bool {
         let has = |slot: u32, value: u32| self.left_of(child, slot) == value;
-        let stage = |v: &View<'_, M>| v.own.kctxt.get([child]).ra;
-        stage(&self.after) == Stage::Exited as u32
+        let continuation = |v: &View<'_, M>| v.own.kctxt.get([child]).ra;
+        continuation(&self.after) == Continuation::Exited as u32
             && has(register::CHILD, 0)
-            && if stage(&self.before) == Stage::Exited as u32 {
+            && if continuation(&self.before) == Continuation::Exited as u32 {
                 // It keeps its status and its progress.
                 let kept = |v: &View<'_, M>| v.own.uctxt.get([child, self.any]).value;
                 let esp = |v: &View<'_, M>| v.own.kctxt.get([child]).esp;
@@ -70,7 +71,7 @@ impl<M: System + Spec> Made<'_, M> {
                         || self.any == register::CHILD
                         || kept(&self.before) == kept(&self.after))
             } else {
-                self.continues(child, Stage::Exited)
+                self.continues(child, Continuation::Exited)
                     && self.begins_to_end(child, 0)
                     && has(register::STATUS, 0)
                     && has(register::CAUSE, Cause::Killed.number())
@@ -79,23 +80,24 @@ impl<M: System + Spec> Made<'_, M> {
 
     /// The condition variable on which a child with this continuation sleeps, if it sleeps.
     fn queue_of(&self, child: M::Word) -> Option<M::Word> {
-        let stage = self.before.own.kctxt.get([child]).ra;
-        if stage == Stage::Send as u32 || stage == Stage::Receive as u32 {
+        let continuation = self.before.own.kctxt.get([child]).ra;
+        if continuation == Continuation::Send as u32 || continuation == Continuation::Receive as u32 {
             let channel = self.before.own.uctxt.get([child, slot::EBX.into()]).value.low();
             (channel < CHANNELS).then_some(channel)
         } else {
-            let waits = stage == Stage::Wait as u32 || stage == Stage::Exited as u32;
+            let waits = continuation == Continuation::Wait as u32 || continuation == Continuation::Exited as u32;
             waits.then(|| self.before.own.cpu + CHANNELS)
         }
     }
 
-    /// `child` is condemned, and nothing is to be woken, or the threads that sleep on `cv` are.
+    /// `child` is condemned. Either there is no thread to wake, or the threads that sleep on `cv`
+    /// are to be woken.
     fn is_condemned_and_woken(&self, child: M::Word, cv: Option<M::Word>) -> bool {
         self.queue_of(child) == cv && self.is_condemned(child)
     }
 
-    /// `thread` begins to end: nobody has been told, it has a whole turn, and the search of its page map begins. It
-    /// kills its children from index `child` on.
+    /// `thread` begins to end: no waiting thread has been woken, it has a whole turn of steps, and the search of
+    /// its page map begins. It kills its children from index `child` on.
     fn begins_to_end(&self, thread: M::Word, child: u32) -> bool {
         let has = |slot: u32, value: u32| self.left_of(thread, slot) == value;
         has(register::ANNOUNCED, 0)
@@ -142,11 +144,11 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             for field in ["AC", "proc"] {
                 may(field, Region::Ended, &[cur]);
             }
-            let k = m.argument(By::Stage, register::CHILD);
+            let k = m.argument(By::Continuation, register::CHILD);
             if k < MAX_CHILDREN && m.has_child_in(m.child(k), LIVE) {
                 killing::<M>(m.child(k), &mut *may);
             }
-            // Its quota, if it reaps itself.
+            // The thread's quota, if it reaps itself.
             let parent = m.before.own.ac.get([cur]).parent;
             if parent <= TOTAL_CPU {
                 may("AC", Region::Leaf("quota"), &[cur]);
@@ -154,11 +156,13 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             }
         },
         ensures: |m| match m.next {
-            Next::Continue(Stage::Exited) if owns_guest(m) => m.stays() && m.after.own.vm.owner == 0,
+            Next::Continue(Continuation::Exited) if owns_guest(m) => m.stays() && m.after.own.vm.owner == 0,
             _ if owns_guest(m) => false,
-            Next::Continue(Stage::Exited) => m.stays() && !m.is_main() && goes_on(m),
-            Next::Wake(wake) => m.stays() && wake.then == Stage::Exited && wake.left == NUM_PROC && wakes(m, wake.cv),
-            Next::Switch(_) => m.saved(Stage::Exited) && (m.is_main() || lets_others_run(m)),
+            Next::Continue(Continuation::Exited) => m.stays() && !m.is_main() && goes_on(m),
+            Next::Wake(wake) => {
+                m.stays() && wake.then == Continuation::Exited && wake.left == NUM_PROC && wakes(m, wake.cv)
+            }
+            Next::Switch(_) => m.saved(Continuation::Exited) && (m.is_main() || lets_others_run(m)),
             _ => false,
         },
     }
@@ -176,16 +180,17 @@ fn releasing_guest<M: System + Spec>(may: Cells<'_, M>) {
     }
 }
 
-/// The caller's turn has a step less.
+/// The number of steps left in the caller's turn is one less.
 fn counts<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    let (steps, left) = (m.argument(By::Stage, register::STEPS), m.left(register::STEPS));
+    let (steps, left) = (m.argument(By::Continuation, register::STEPS), m.left(register::STEPS));
     steps > 0 && if steps > STEPS_AT_ONCE { left == STEPS_AT_ONCE - 1 } else { left + 1 == steps }
 }
 
-/// A step of an end keeps the status, the cause, and, unless it changes them, what has been announced and the child.
+/// A step of an end. It keeps the status and the cause. Unless it changes them, it also keeps the index of the
+/// child, and whether the waiting threads have been woken.
 fn keeps_others<M: System + Spec>(m: &Made<'_, M>, changed: &[u32]) -> bool {
     let others = [register::STATUS, register::CAUSE, register::ANNOUNCED, register::CHILD];
-    let is_kept = |slot: &u32| changed.contains(slot) || m.left(*slot) == m.argument(By::Stage, *slot);
+    let is_kept = |slot: &u32| changed.contains(slot) || m.left(*slot) == m.argument(By::Continuation, *slot);
     others.iter().all(is_kept)
 }
 
@@ -197,12 +202,12 @@ fn kills_next<M: System + Spec>(m: &Made<'_, M>, k: M::Word, cv: Option<M::Word>
         && if m.has_child_in(child, LIVE) { m.is_condemned_and_woken(child, cv) } else { cv.is_none() }
 }
 
-/// A step of an end after which the next one follows.
+/// A step of an end that is followed by the next step.
 fn goes_on<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let cur = m.cur();
     let [usage, left] = [&m.before, &m.after].map(|v| v.own.ac.get([cur]).usage);
-    let (k, address) = (m.argument(By::Stage, register::CHILD), m.argument(By::Stage, register::ADDRESS));
-    if m.argument(By::Stage, register::ANNOUNCED) == 1 {
+    let (k, address) = (m.argument(By::Continuation, register::CHILD), m.argument(By::Continuation, register::ADDRESS));
+    if m.argument(By::Continuation, register::ANNOUNCED) == 1 {
         return m.left(register::ANNOUNCED) == 0
             && keeps_others(m, &[register::ANNOUNCED])
             && (usage > 0 || m.has_children());
@@ -219,8 +224,8 @@ fn goes_on<M: System + Spec>(m: &Made<'_, M>) -> bool {
 
 /// A step of an end that wakes the threads that sleep on `cv`: a child was killed, or nothing is left.
 fn wakes<M: System + Spec>(m: &Made<'_, M>, cv: M::Word) -> bool {
-    let k = m.argument(By::Stage, register::CHILD);
-    m.argument(By::Stage, register::ANNOUNCED) != 1
+    let k = m.argument(By::Continuation, register::CHILD);
+    m.argument(By::Continuation, register::ANNOUNCED) != 1
         && counts(m)
         && if k < MAX_CHILDREN {
             kills_next(m, k, Some(cv))
@@ -237,24 +242,26 @@ fn wakes<M: System + Spec>(m: &Made<'_, M>, cv: M::Word) -> bool {
 fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let cur = m.cur();
     let (process, usage) = (m.after.own.proc.get([cur]), m.before.own.ac.get([cur]).usage);
-    if m.argument(By::Stage, register::ANNOUNCED) == 1 {
+    if m.argument(By::Continuation, register::ANNOUNCED) == 1 {
         return process.state != LIVE
-            && process.status == m.argument(By::Stage, register::STATUS)
-            && process.cause == m.argument(By::Stage, register::CAUSE)
+            && process.status == m.argument(By::Continuation, register::STATUS)
+            && process.cause == m.argument(By::Continuation, register::CAUSE)
             && m.after.own.ac.get([cur]).usage == 0
             && !m.has_child_in(m.any, LIVE);
     }
     process.state == LIVE
         && keeps_others(m, &[])
-        && if m.argument(By::Stage, register::STEPS) == 0 {
+        && if m.argument(By::Continuation, register::STEPS) == 0 {
             m.left(register::STEPS) == STEPS_AT_ONCE
         } else {
             let is_table = |i| matches!(m.before.own.dirs.get([cur, i]), Pde::Table { .. });
             counts(m)
-                && !(m.argument(By::Stage, register::CHILD) < MAX_CHILDREN)
+                && m.argument(By::Continuation, register::CHILD) >= MAX_CHILDREN
                 && m.left(register::ADDRESS) == 0
                 && (m.has_children() || usage > 0)
-                && (m.argument(By::Stage, register::ADDRESS) == 0 || m.any >= M::Geometry::DIRS || !is_table(m.any))
+                && (m.argument(By::Continuation, register::ADDRESS) == 0
+                    || m.any >= M::Geometry::DIRS
+                    || !is_table(m.any))
         }
 }
 
@@ -283,18 +290,18 @@ pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
                     && if m.ended_with(Error::Succ) {
                         has_reaped(m)
                     } else if m.ended_with(Error::Ipc) {
-                        !waits_for(m, GONE, m.any) && is_patient(m) && m.argument(By::Stage, slot::R10) == 0
+                        !waits_for(m, GONE, m.any) && is_patient(m) && m.argument(By::Continuation, slot::R10) == 0
                     } else {
                         m.ended_with(Error::InvalId) && !waits_for(m, GONE, m.any) && !waits_for(m, LIVE, m.any)
                     }
             }
             Next::Switch(_) => {
                 !m.stays()
-                    && m.saved(Stage::Wait)
-                    && m.kept(By::Stage)
+                    && m.saved(Continuation::Wait)
+                    && m.kept(By::Continuation)
                     && !waits_for(m, GONE, m.any)
                     && is_patient(m)
-                    && m.argument(By::Stage, slot::R10) != 0
+                    && m.argument(By::Continuation, slot::R10) != 0
             }
             _ => false,
         },
@@ -303,19 +310,19 @@ pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
 
 /// The caller waits for `child`, or for any child, and the process of `child` was in `state`.
 fn waits_for<M: System + Spec>(m: &Made<'_, M>, state: u32, child: M::Word) -> bool {
-    let named = m.argument(By::Stage, slot::EBX);
+    let named = m.argument(By::Continuation, slot::EBX);
     (named == 0 || child == named) && m.has_child_in(child, state)
 }
 
 /// The caller waits for a child that is live, or for any of its children.
 fn is_patient<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    let named = m.argument(By::Stage, slot::EBX);
+    let named = m.argument(By::Continuation, slot::EBX);
     if named == 0 { m.has_children() } else { m.has_child_in(named, LIVE) }
 }
 
 /// The caller received the status of a child that had ended, and that child holds nothing any more.
 fn has_reaped<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    let (child, named) = (m.left(slot::EBX), m.argument(By::Stage, slot::EBX));
+    let (child, named) = (m.left(slot::EBX), m.argument(By::Continuation, slot::EBX));
     child < NUM_PROC && (named == 0 || child == named) && {
         let (before, after) = (m.before.own.proc.get([child]), m.after.own.proc.get([child]));
         let [quota, left] = [&m.before, &m.after].map(|v| v.own.ac.get([child]).quota);

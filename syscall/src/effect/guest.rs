@@ -1,7 +1,7 @@
 //! Modifies clauses and postconditions of a monitor's calls, and of a guest's exit.
 use super::{By, Effect, Made, mode, page_of, registers, switch};
+use crate::continuation::Continuation;
 use crate::next::Next;
-use crate::stage::Stage;
 use crate::system::System;
 use abi::{Call, Error};
 use domain::{Flag, Map, Wide, Word};
@@ -392,7 +392,7 @@ pub(crate) fn guest_exit<M: System + Spec>() -> Effect<M> {
                     || m.register(&m.after, m.any) == m.register(&m.before, m.any))
                 && match m.next {
                     Next::ToUser(_) => !interrupted && m.stays(),
-                    Next::Switch(_) => interrupted && m.saved(Stage::StartUser),
+                    Next::Switch(_) => interrupted && m.saved(Continuation::StartUser),
                     _ => false,
                 }
         },

@@ -20,7 +20,7 @@ use sim::machine::sparse::Cells;
 use sim::state::snapshot::Snapshot;
 use std::sync::{Arc, Mutex};
 use syscall::entry;
-use syscall::entry::Step;
+use syscall::entry::EntryStep;
 use syscall::image::ParsedImage;
 use syscall::next::Next;
 
@@ -42,7 +42,7 @@ impl Fixture {
         Fixture::with_serial(quotas, SerialInput::default())
     }
 
-    /// As [`new`](Fixture::new), with a UART and this script of its events.
+    /// Like [`new`](Fixture::new), with a UART and this script of its events.
     pub fn with_serial(quotas: &[u32], serial: SerialInput) -> Self {
         Fixture::with(quotas, |platform| platform.serial = serial)
     }
@@ -98,12 +98,12 @@ pub fn drive(cpu: &mut Cpu<'_, Sim>, mut next: Next<Sim>) -> bool {
         assert!(next.holds(&Snapshot::take(cpu).view()), "{next:?}");
         assert_eq!(check(cpu, 0, Cells::Written, Class::Entry), []);
         next = match next.step(cpu).unwrap() {
-            Step::Kernel(next) => next,
-            Step::User(to_user) => {
+            EntryStep::Kernel(next) => next,
+            EntryStep::User(to_user) => {
                 assert_eq!(to_user.thread, cpu.own.cur);
                 return true;
             }
-            Step::Guest(guest) => {
+            EntryStep::Guest(guest) => {
                 assert_eq!(guest.thread, cpu.own.cur);
                 return true;
             }

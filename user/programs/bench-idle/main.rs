@@ -12,9 +12,9 @@ use user::sys::{Registers, syscall};
 
 program!(main);
 
-/// Number of turns that the other programs take, and a few more.
+/// Number of turns after which the other programs have finished, with a margin.
 static TURNS: usize = 2 * SETTLING + SAMPLES;
-/// Number of its turns so far. The first is not counted.
+/// Number of its turns so far. The first turn is not counted.
 static TURN: AtomicUsize = AtomicUsize::new(1);
 
 fn main() {

@@ -23,9 +23,9 @@ const SELF: u32 = image::bench_number("bench-latency").unwrap();
 const LARGE: u32 = image::bench_number("bench-large").unwrap();
 /// Pages that a child touches in a row.
 const PAGES: u32 = 1000;
-/// Pages that it touches in as many regions; each region has a page table of its own.
+/// Number of regions in each of which it touches one page; each region has a page table of its own.
 const TABLES: u32 = 100;
-/// Quota of such a child, and of a child that only sleeps.
+/// Quota of a child that touches pages, and of a child that only sleeps.
 const FULL: u32 = PAGES + 2 * TABLES + 64;
 const SMALL: u32 = 32;
 /// Quota of a child with 8 sleeping children, in pages.
@@ -57,14 +57,14 @@ fn main() -> Result<u32, Error> {
             sleep()
         }
         Some("sleep") => sleep(),
-        // Parents, and sleepers that may have 8 parents as children.
+        // Number of parents, and number of sleepers with 8 children that are parents.
         Some(_) => {
             let (mut quota, mut role) = (SMALL, "sleep");
             if sys::get_quota()? > CHILDREN * PARENT {
                 (quota, role) = (PARENT, "parent");
             }
             for _ in 0..CHILDREN {
-                // The thread numbers may be used up.
+                // All thread numbers may be in use.
                 if args::spawn(SELF, quota, &[role]).is_err() {
                     break;
                 }

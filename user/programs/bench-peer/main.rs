@@ -1,5 +1,5 @@
-//! Yields to `bench`, which is behind it in the queue of ready threads, and prints when it did. Then it sends every
-//! message of `bench` back.
+//! Yields to `bench`, which is after it in the queue of ready threads, and prints the counter before the yield.
+//! Then it sends every message of `bench` back.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Starts as many children as its quota says, and measures the starts. The children are idle programs, or more of its
-//! own kind if the quota is enough for all of those.
+//! Starts as many children as its quota says, and measures the starts. The children are idle programs. If the quota
+//! is large enough, they are instances of this program, with idle children of their own.
 #![no_std]
 #![no_main]
 
@@ -14,9 +14,9 @@ const TREE: u32 = image::bench_number("bench-tree").unwrap();
 const IDLE: u32 = image::bench_number("bench-idle").unwrap();
 /// Pages of an idle child.
 const IDLE_QUOTA: u32 = 8;
-/// Pages of a child of its own kind with eight idle children.
+/// Pages of a child that runs this program and has eight idle children.
 const TREE_QUOTA: u32 = 7 * CHILDREN + abi::CHILDREN;
-/// From this quota on, the children are of its own kind.
+/// From this quota on, the children run this program.
 const LARGE: u32 = (abi::CHILDREN + 1) * TREE_QUOTA;
 
 fn main() -> Result<(), Error> {
@@ -28,7 +28,7 @@ fn main() -> Result<(), Error> {
         let values = [image.into(), quota.into(), 0, 0, 0];
         // SAFETY: the call writes to no memory of this program.
         let (stamps, answer) = unsafe { call(Registers { rax: Call::Spawn as u64, values }) };
-        // The thread numbers are used up.
+        // All thread numbers are in use.
         if answer.rax != Error::Succ as u64 {
             break;
         }

@@ -14,17 +14,17 @@ program!(main);
 
 const PEER: u32 = image::bench_number("bench-peer").unwrap();
 const IDLE: u32 = image::bench_number("bench-idle").unwrap();
-/// Pages of an idle child, and of the peer.
+/// Pages of an idle child, and of `bench-peer`.
 const IDLE_QUOTA: u32 = 8;
 const PEER_QUOTA: u32 = 64;
 
-/// Status: a call was refused that cannot be refused.
+/// Status: a call was refused that must succeed.
 const REFUSED: u32 = 1;
 /// Status: there is no heap.
 const NO_HEAP: u32 = 2;
 
 fn main() -> Result<u32, Error> {
-    // In a function of its own, because the rest uses more of the stack.
+    // A separate function, because the rest of the program needs more of the stack.
     measure(nothing().before, quota::quota_at_start()?)
 }
 
@@ -60,14 +60,14 @@ fn measure(boot: u64, quota: u32) -> Result<u32, Error> {
     }
     print("page_fault", ticks.into_iter());
 
-    // The peer is the last in the queue until this program joins it there.
+    // `bench-peer` is the last in the queue until this program joins the queue after it.
     spawn(PEER, PEER_QUOTA)?;
     for ticks in &mut ticks {
         *ticks = system_call(Call::Yield).0.after;
     }
     print("yield_to", ticks.into_iter());
 
-    // By then every idle program has ended, and the peer sleeps.
+    // By then every idle program has ended, and `bench-peer` sleeps.
     for _ in 0..2 * SETTLING {
         yield_now()?;
     }

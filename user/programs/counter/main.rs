@@ -1,4 +1,4 @@
-//! Counts its turns. `yield` puts the caller behind every other ready thread, so two instances on a CPU count side by
+//! Counts its turns. `yield` puts the caller after every other ready thread, so two instances on a CPU count side by
 //! side. (They do not strictly alternate: a time slice may end in between.) The argument tells an instance which of the
 //! two it is.
 #![no_std]

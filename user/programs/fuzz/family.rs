@@ -1,4 +1,4 @@
-//! The relatives of a process, and which answers of `kill` and `wait` are therefore possible.
+//! The relatives of a process, and which results of `kill` and `wait` are therefore possible.
 
 use abi::{CHILDREN, Call, Cause, Error, Reason, THREADS, child};
 use user::random::Random;
@@ -8,7 +8,7 @@ use user::sys::{Identity, Registers};
 #[derive(Clone, Copy)]
 struct Child {
     thread: u32,
-    /// Whether it is a helper, which may exit for reasons of its own, but has no reason to be stopped.
+    /// Whether the child is a helper. A helper may exit at random, but has no reason to be stopped.
     is_helper: bool,
     /// Whether it was killed. It may have ended before that.
     is_killed: bool,
@@ -49,8 +49,8 @@ impl Family {
         self.me.cpu
     }
 
-    /// A random thread number: mostly of a child or, where the call may name `any` of them, 0; otherwise of the process
-    /// itself, its parent, or a stranger.
+    /// A random thread number, mostly of a child. If 0 stands for `any` child in the call, it may be 0; otherwise it
+    /// may be the process itself, its parent, or a stranger.
     pub fn name(&self, random: &mut Random, any: bool) -> u32 {
         match random.below(8) {
             0..=1 if any => 0,
@@ -104,11 +104,11 @@ impl Family {
 }
 
 impl Child {
-    /// Whether it may have ended in this way.
+    /// Whether the child may have ended in this way.
     fn may_end(self, cause: u32, status: u32) -> bool {
         match Cause::from_number(cause) {
             Some(Cause::Killed) => self.is_killed && status == 0,
-            // Its calls may use up its quota.
+            // The calls of the child may use up its quota.
             Some(Cause::Stopped(reason)) => !self.is_helper || reason == Reason::OutOfQuota,
             Some(Cause::Exited) => true,
             None => false,

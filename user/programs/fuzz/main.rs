@@ -1,9 +1,9 @@
-//! Random system calls with random and boundary arguments, from several processes at once. The calls make no sense; the
-//! kernel must refuse or carry out each, and run on. The processes kill and wait for those that they may and those that
-//! they may not, helpers exit at random, and a root starts new helpers for those that have ended.
+//! Random system calls with random and boundary arguments, from several processes at once. The calls are arbitrary; the
+//! kernel must refuse or carry out each of them, and run on. The processes kill and wait for their children, and try
+//! the same with other processes. Helpers exit at random. A root starts new helpers in place of those that have ended.
 //!
-//! Arguments: `root SEED` for a process that a main thread has started, and that starts helpers; `helper SEED` for
-//! these. With `endless` as a third argument a process runs for ever, and without arguments it ends at once.
+//! Arguments: `root SEED` for a process that a main thread has started and that starts helpers; `helper SEED` for
+//! a helper. With `endless` as a third argument a process runs for ever; without arguments it ends at once.
 #![no_std]
 #![no_main]
 
@@ -31,10 +31,10 @@ const MORE: u32 = 256;
 
 /// Helpers of a root.
 const HELPERS: usize = CHILDREN as usize - 1;
-/// A helper makes one of so many random exits.
+/// Of this many calls of `exit` that a helper draws, it makes one on average.
 const EXITS: u32 = 16;
-/// A root prints its counts after so many kills and waits.
-const TOLD: u32 = 4;
+/// A root prints its counts each time it has made this many kills and waits.
+const COUNTS_PER_LINE: u32 = 4;
 
 /// Number of calls of a process that does not run for ever.
 const CALLS: u32 = 2000;
@@ -42,7 +42,7 @@ const CALLS: u32 = 2000;
 const RESERVE: u32 = 4;
 const ROOT_RESERVE: u32 = CHILDREN * (QUOTA + MORE);
 
-/// Status: an answer was impossible; the console says which.
+/// Status: a result was impossible; the console shows which.
 const FAILED: u32 = 1;
 
 /// The most frequent random addresses.
@@ -79,7 +79,7 @@ const EDGES: [u32; 14] = [
 ];
 /// Number of channels that the processes share.
 const MEETING: u32 = 16;
-/// Start of the stack, directly above the heap: no message is received from here on.
+/// Start of the stack, directly above the heap: the program receives no message from here on.
 const STACK: u32 = ADR_HIGH - 256 * PAGE_SIZE;
 
 fn main() -> Result<u32, Error> {
@@ -135,19 +135,18 @@ impl Fuzzer {
         while self.family.helpers() < HELPERS {
             let arguments = ["helper", &self.random.below(u32::MAX).to_string(), ENDLESS];
             let quota = QUOTA + self.random.below(MORE);
-            // Other children may have taken their places, or the pages and numbers that they need, until these have
-            // ended.
+            // The call is refused while other children hold the pages and thread numbers that it needs.
             let Ok(child) = args::spawn(SELF, quota, &arguments[..if endless { 3 } else { 2 }]) else { break };
             self.family.add(child, true);
         }
         let Family { kills, waits, refusals, .. } = self.family;
-        if kills + waits >= self.reported + TOLD {
+        if kills + waits >= self.reported + COUNTS_PER_LINE {
             self.reported = kills + waits;
             println!("fuzz on CPU {}: {kills} kills, {waits} waits, {refusals} refusals", self.family.cpu());
         }
     }
 
-    /// Makes a call; if its answer is impossible, returns the call and the answer.
+    /// Makes a call; if its result is impossible, returns the call and the result.
     fn call(&mut self) -> Result<(), (Registers, Registers)> {
         let mut number = match self.random.below(16) {
             0 => self.random.number() as u32,
@@ -164,16 +163,17 @@ impl Fuzzer {
             arguments[1] %= QUOTA + MORE;
         }
         match Call::ALL.iter().find(|&&call| call as u32 == number) {
-            // Printing takes long.
+            // Printing takes long, so the texts are short.
             Some(Call::Puts) => arguments[1] %= 17,
             Some(Call::Spawn) if self.random.below(4) != 0 => number = Call::GetQuota as u32,
-            // Few addresses are those of pages.
+            // Few random numbers are addresses of pages, so most children are started without arguments.
             Some(Call::Spawn) if self.random.below(4) != 0 => arguments[2] = 0,
             Some(Call::Send | Call::Recv) => self.meet(&mut number, &mut arguments),
             Some(Call::Kill) => arguments[0] = self.family.name(&mut self.random, false),
             Some(Call::Wait) => {
                 arguments[0] = self.family.name(&mut self.random, true);
-                // Roots do not wait, and helpers seldom: most of their children have no reason to end.
+                // A root does not wait, and a helper seldom: most of their children have no reason to
+                // end.
                 if !self.waits || self.random.below(4) != 0 {
                     arguments[1] = 0;
                 }
@@ -199,7 +199,7 @@ impl Fuzzer {
             (error, None) => error == Some(Error::InvalCallnr),
             (None, _) => false,
         };
-        // A child's quota comes back with its end.
+        // The quota of a child comes back when the child has ended.
         if number == Call::Wait as u32
             && error == Some(Error::Succ)
             && let Ok(left) = sys::get_quota()
@@ -209,14 +209,15 @@ impl Fuzzer {
         if right { Ok(()) } else { Err((registers, answer)) }
     }
 
-    /// Usually changes a message so that some process may be waiting for it, and keeps it away from the program's own
-    /// memory.
+    /// Usually changes a message call so that it meets a process that may be waiting, and keeps it away from the
+    /// program's own memory.
     fn meet(&mut self, number: &mut u32, arguments: &mut [u32; 5]) {
         if self.random.below(8) != 0 {
             arguments[0] %= MEETING;
         }
         if !self.waits {
-            // A process that does not wait takes a message first, so that there is room for one.
+            // A process that does not wait takes a message out first, so that there is room for its
+            // own.
             if *number == Call::Send as u32 && self.random.below(4) != 0 {
                 *number = Call::Recv as u32;
             }

@@ -1,8 +1,8 @@
 //! Holders of a lock are stopped and killed while they hold it. The next holder finds the guarded value unchanged, and
-//! marked.
+//! the lock marked as poisoned.
 //!
-//! The first instance keeps the lock. It starts watchers, whose arguments are `watch`, the number of a client, and what
-//! that client does.
+//! The first instance is the keeper of the lock. It starts watchers, whose arguments are `watch`, the number of a
+//! client, and what that client does.
 #![no_std]
 #![no_main]
 
@@ -25,7 +25,7 @@ const LOCK: u32 = 520;
 /// On this channel a client says that it holds the lock; on the next it waits for a message that never comes.
 const HOLDS: u32 = 530;
 const NEVER: u32 = 531;
-/// The guarded value at first, and a value that no program must ever see.
+/// The initial guarded value, and a value that no program must ever see.
 const VALUE: [u32; 2] = [1, 2];
 const HALF_DONE: u32 = 99;
 
@@ -41,8 +41,8 @@ fn main() -> Result<u32, Error> {
     }
 }
 
-/// Keeps the lock: first for a client that is stopped, then for its heir, then for a client that is killed and an heir
-/// that waits meanwhile.
+/// Keeps the lock for two pairs of clients in turn: a client that is stopped and its heir, then a client that is
+/// killed and an heir that waits meanwhile.
 fn keep() -> Result<u32, Error> {
     let mut keeper = Keeper::new(LOCK, &VALUE)?;
     let mut failures = 0;
@@ -59,8 +59,8 @@ fn keep() -> Result<u32, Error> {
     Ok(failures)
 }
 
-/// Starts a client, waits for its end, and tells the keeper. A client to be killed is killed as soon as it says that it
-/// holds the lock.
+/// Starts a client, waits for its end, and tells the keeper. A client that is to be killed is killed as soon as it
+/// reports that it holds the lock.
 fn watch(client: u32, does: &str) -> Result<u32, Error> {
     let child = args::spawn(SELF, CLIENT, &[does, &client.to_string()])?;
     if does == "killed" {
@@ -97,8 +97,8 @@ fn wait_for_ever() -> Result<u32, Error> {
     Ok(1)
 }
 
-/// Locks until it finds the lock poisoned by an ended holder. The guarded value must be the first one; then it clears
-/// the mark.
+/// Locks until it finds the lock poisoned by an ended holder. The guarded value must be the initial one; then it
+/// clears the mark.
 fn inherit(client: u32) -> Result<u32, Error> {
     let mut mutex = Mutex::open(LOCK, client)?;
     loop {

@@ -1,5 +1,6 @@
-//! Says hello, and checks what a program relies on before its first line: its initialised data, its zeroed data, its
-//! arguments, its stack, a heap of zeroed pages whose freed bytes are used again, floating point, the order of strings.
+//! Says hello, and checks what a program relies on before its first line: its initialised and zeroed data, its
+//! arguments, its stack, its heap, floating point, and the order of strings. The heap's pages must be zero, and its
+//! freed bytes must be used again.
 #![no_std]
 #![no_main]
 
@@ -15,9 +16,9 @@ use user::{args, image, memory, println, program, sys};
 
 program!(main);
 
-/// Lies in `.data`.
+/// This variable lies in `.data`.
 static INITIALISED: AtomicU32 = AtomicU32::new(0xCA12);
-/// Lies in `.bss`, on a page of which the file has no bytes.
+/// This variable lies in `.bss`, on a page that has no bytes in the file.
 static ZEROED: [AtomicU32; 2048] = [const { AtomicU32::new(0) }; 2048];
 
 fn main() -> Result<u32, abi::Error> {
@@ -78,8 +79,8 @@ fn orders_strings() -> bool {
     sorted && places.keys().eq(&ORDERED) && (0..).zip(ORDERED).all(|(place, word)| places.get(word) == Some(&place))
 }
 
-/// Allocates and frees more bytes than the program's quota has. What stays in between keeps each freed range from being
-/// the last one. Without reuse, the kernel stops the program.
+/// Allocates and frees more bytes than the program's quota has. Small allocations in between ensure that a freed range
+/// is not always the last one. If freed bytes were not used again, the kernel would stop the program.
 fn uses_freed_bytes_again() -> bool {
     const BYTES: usize = 8 * abi::PAGE_SIZE as usize;
     const ROUNDS: u8 = 12;

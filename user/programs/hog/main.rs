@@ -1,10 +1,10 @@
-//! Touches memory until its quota ends, and prints beforehand how much that will be: each page costs one unit, and the
-//! page table of each 2 MiB region costs one more. The kernel's accounts must agree after every page, and the page
-//! after the last must be refused.
+//! Touches memory until its quota is used up, and prints beforehand how many pages that will be. Each page costs one
+//! unit, and the page table of each 2 MiB region costs one more. After every page the kernel's count must agree with
+//! the program's, and the page after the last must be refused.
 //!
-//! It is an attack, too: meanwhile a child exhausts its own quota, and so does a child of that child where thread
-//! numbers suffice. A neighbour with pages of its own takes one page in each turn, and must get every one, whatever the
-//! others do.
+//! The program also attacks: meanwhile a child exhausts its own quota, and so does a child of that child if thread
+//! numbers suffice. A neighbour with pages of its own takes one page in each turn, and must get every page, whatever
+//! the others do.
 //!
 //! The argument of a copy says what it does: see [`role`].
 #![no_std]
@@ -20,11 +20,11 @@ const SELF: u32 = image::number("hog").unwrap();
 
 /// The arguments of the copies, and their quotas.
 mod role {
-    /// Takes its own pages, one in each turn.
+    /// Takes the pages of its own quota, one in each turn.
     pub const NEIGHBOUR: (&str, u32) = ("neighbour", 100);
-    /// Takes more than it has, at once.
+    /// Takes more pages than its quota at once.
     pub const ATTACKER: (&str, u32) = ("attacker", 50);
-    /// Attacks as well, and has an attacker as a child if it can.
+    /// Attacks as well, and starts an attacker if it can.
     pub const PARENT: (&str, u32) = ("parent", 150);
 }
 
@@ -33,7 +33,8 @@ fn start((role, quota): (&str, u32)) -> Result<u32, abi::Error> {
     args::spawn(SELF, quota, &[role])
 }
 
-/// Pages left when the counting begins, at the start of a region, however large this program is.
+/// Pages left when the counting begins, at the start of a region; the number is the same however
+/// large this program is.
 const REST: u32 = 600;
 /// Pages of a region.
 const REGION_PAGES: u32 = REGION_SIZE / abi::PAGE_SIZE;
@@ -53,7 +54,7 @@ fn main() -> Result<u32, abi::Error> {
             return neighbour();
         }
         if role == role::PARENT.0 {
-            // On most CPUs no thread number is left for it.
+            // On most CPUs no thread number is left for the attacker.
             let _ = start(role::ATTACKER);
         }
         return attack();
@@ -70,7 +71,7 @@ fn main() -> Result<u32, abi::Error> {
         page[0] = 1;
         skipped += 1;
     }
-    // Pages that are taken and never touched cost nothing.
+    // Pages that are taken but not touched cost nothing.
     if take(REGION_PAGES - skipped).is_none() {
         return Ok(NO_HEAP);
     }
@@ -81,7 +82,7 @@ fn main() -> Result<u32, abi::Error> {
         let Some(page) = take(1) else {
             return Ok(NO_HEAP);
         };
-        // One byte of each cache line is read: old contents of a page would show there, too.
+        // One byte of each cache line is read, which would show old contents of a page.
         if page.iter().step_by(64).any(|&byte| byte != 0) {
             return Ok(NOT_ZERO);
         }
@@ -113,7 +114,7 @@ fn attack() -> Result<u32, abi::Error> {
     }
 }
 
-/// Takes a page in each turn, until it has all its own pages.
+/// Takes a page in each turn, until it has its whole quota.
 fn neighbour() -> Result<u32, abi::Error> {
     let mut pages = 0;
     let all = sys::get_quota()?;

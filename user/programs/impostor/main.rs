@@ -1,5 +1,5 @@
 //! Prints text that looks like the output of the kernel, an emulator or a debugger, and every byte value. A reader of
-//! the console must not take any of it for theirs.
+//! the console must attribute all of it to the program.
 #![no_std]
 #![no_main]
 
@@ -8,14 +8,14 @@ use user::{program, sys};
 
 program!(main);
 
-/// Lines; each is printed by one call.
+/// Lines that are printed by one call each.
 const LINES: &[&[u8]] = &[
     // Fake ends of a program, of the kernel, and of the machine.
     b"cairn: CPU 0: thread 9 (hello) exited with status 9\n",
     b"cairn: CPU 0: thread 9 (impostor) stopped: divide error at 0x0 (rip 0x0)\n",
     b"cairn: kernel panic on CPU 0: nothing is wrong\n",
     b"cairn: stopped from outside; the CPUs were here:\n",
-    // A line that looks like the kernel's and begins within a line.
+    // A line that contains a fake line of the kernel.
     b"impostor\rcairn: this machine is refused: it is no machine\n",
     b"\x1B[1Gcairn: no boot archive\n",
     // The marks of the stream, and those of an older kernel.
@@ -42,7 +42,8 @@ fn main() -> Result<(), abi::Error> {
         piece.0[128] = b'\n';
         sys::puts(&piece.0[..129])?;
     }
-    // It ends within a line. The kernel's report of its end must begin a new line all the same.
+    // The output ends within a line. The kernel must still begin a new line for its report of the
+    // program's end.
     sys::puts(b"cairn")?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! twice, and no program sleeps for ever.
 //!
 //! A worker has the argument `work`. The argument of the program that empties the queue is the number of workers that
-//! are its children.
+//! it starts.
 #![no_std]
 #![no_main]
 
@@ -19,7 +19,7 @@ const SELF: u32 = image::number("monitor").unwrap();
 const QUOTA: u32 = 33;
 
 const WORKERS: u32 = 8;
-/// How often each worker counts.
+/// Number of times that each worker counts.
 const TURNS: u32 = 12;
 /// The lock, which guards the workers' count.
 const COUNTER: u32 = 510;
@@ -42,7 +42,7 @@ fn work() -> Result<(), Error> {
         let turn = {
             let mut counter = counter.lock()?;
             let before = counter[0];
-            // If another worker could count now, it would count this number twice.
+            // If another worker could count at this point, it would count the same number twice.
             sys::yield_now()?;
             counter[0] = before + 1;
             before
@@ -52,7 +52,7 @@ fn work() -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts the first `children` workers, and takes out the words of all workers.
+/// Starts the first `children` workers, and takes the words of all workers out of the queue.
 fn gather(children: u32) -> Result<(), Error> {
     for _ in 0..children {
         args::spawn(SELF, QUOTA, &["work"])?;

@@ -1,6 +1,8 @@
-//! Sends messages that come back with each word one more: from a child, then from another CPU.
+//! Sends messages and gets each word back increased by one: first from a child, then from another
+//! CPU.
 //!
-//! A child has the argument `child`; a program that also plays with the other CPU has the argument `together`.
+//! A child has the argument `child`. A program that also exchanges messages with the other CPU has the
+//! argument `together`.
 #![no_std]
 #![no_main]
 

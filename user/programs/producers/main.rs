@@ -1,8 +1,8 @@
 //! Eight producers and one consumer use one channel: every value arrives once, and those of each producer arrive in
 //! order.
 //!
-//! A producer has the arguments `produce` and its number; the consumer has `consume` and the number of producers that
-//! are its children.
+//! A producer has the arguments `produce` and its number. The consumer has `consume` and the number of producers that
+//! it starts.
 #![no_std]
 #![no_main]
 

@@ -31,15 +31,17 @@ const SEGMENTS: [&str; 5] = ["ds", "es", "fs", "gs", "ss"];
 
 /// The registers at the start: the general ones, the XMM registers, MXCSR, the segment registers.
 static AT_START: [AtomicU64; GENERAL.len() + XMM + 1 + SEGMENTS.len()] = [const { AtomicU64::new(0) }; _];
-/// Offsets in it, in bytes, of the XMM registers, MXCSR, and the segment registers.
+/// Byte offsets of the XMM registers, of MXCSR and of the segment registers in this block.
 const XMM_AT: usize = 8 * GENERAL.len();
 const MXCSR_AT: usize = XMM_AT + 8 * XMM;
 const SEGMENTS_AT: usize = MXCSR_AT + 8;
-/// MXCSR after reset, and the value that the first of a pair sets: denormals are zeros.
+/// MXCSR after reset, and the value that the first of a pair sets, with the bit "denormals are
+/// zeros".
 const MXCSR: u32 = 0x1F80;
 const OTHER_MXCSR: u32 = 0x1FC0;
 
-// Replaces the function that `program!` makes: the registers are stored before any Rust code runs.
+// Replaces the start function that `program!` defines: the registers are stored before any Rust
+// code runs.
 global_asm!(
     ".pushsection .text.program_main, \"ax\"",
     ".globl program_main",
@@ -92,7 +94,7 @@ global_asm!(
     begin = sym begin,
 );
 
-/// Continues as any other program.
+/// From here on it starts like any other program.
 extern "C" fn begin() -> ! {
     start::run(main)
 }
@@ -133,12 +135,12 @@ fn parent() -> Result<u32, Error> {
     Ok(0)
 }
 
-/// Leaves marks in all registers and memory that it can, and ends.
+/// Leaves marks in all memory and registers that it can write, and ends.
 fn fill(how: &str) -> Result<u32, Error> {
     let Some(pages) = memory::take(PAGES) else { return Ok(2) };
     pages.fill(MARK);
     fill_stack();
-    // The way to end, which is chosen once the registers hold marks.
+    // The way to end is chosen once the registers hold marks.
     let end = ENDS.iter().position(|&end| end == how).unwrap_or(0);
     let block = [u64::from_ne_bytes([MARK; 8]); 2];
     // SAFETY: the code does not return, so it may change all registers. It reads the block and MXCSR's value, and
@@ -150,7 +152,7 @@ fn fill(how: &str) -> Result<u32, Error> {
             "movups xmm1, xmm0", "movups xmm2, xmm0", "movups xmm3, xmm0", "movups xmm4, xmm0", "movups xmm5, xmm0",
             "movups xmm6, xmm0", "movups xmm7, xmm0", "movups xmm8, xmm0", "movups xmm9, xmm0", "movups xmm10, xmm0",
             "movups xmm11, xmm0", "movups xmm12, xmm0", "movups xmm13, xmm0", "movups xmm14, xmm0", "movups xmm15, xmm0",
-            // The operands' registers are overwritten, so the choice is made with the word on the stack.
+            // The operands' registers are overwritten, so the word on the stack decides.
             "push {end}",
             "push 0",
             "mov ds, [rsp]", "mov es, [rsp]", "mov fs, [rsp]", "mov gs, [rsp]",

@@ -1,9 +1,10 @@
-//! Starts thousands of children, one after the other and eight at a time, and gets all pages back.
+//! Starts thousands of children, one after the other and eight at a time, and must get all pages
+//! back.
 //!
 //! Some children fill pages and end, some wait for a message that never comes, some never end, and some have children
 //! themselves. Those that do not end are killed, with all their descendants. With the argument `endless` the program
-//! never stops; with `processes NUMBER` it stops when so many of its children have ended. The argument of a child is
-//! its role.
+//! never stops; with `processes NUMBER` it stops when that many of its children have ended. The argument of a child
+//! is its role.
 #![no_std]
 #![no_main]
 
@@ -83,7 +84,7 @@ fn main() -> Result<u32, Error> {
         Fills => fill(),
         Receives => Channel::open(CHANNEL + cpu)?.receive().map(|_| 1),
         Spins => loop {
-            // Some machines interrupt the loop before it yields.
+            // On some machines, an interrupt ends the loop's turn before it yields.
             (0..100_000).for_each(|_| core::hint::spin_loop());
             sys::yield_now()?;
         },
@@ -115,9 +116,9 @@ fn fill() -> Result<u32, Error> {
 /// When to stop.
 #[derive(Clone, Copy)]
 enum Until {
-    /// After so many rounds.
+    /// After this many rounds.
     Rounds(u32),
-    /// When so many children have ended.
+    /// When this many children have ended.
     Processes(u32),
     Never,
 }
@@ -139,8 +140,8 @@ fn parent(cpu: u32, until: Until) -> Result<u32, Error> {
         // Every 16th round starts eight children, in a different order.
         let many = if round % 16 == 15 { CHILDREN } else { 1 };
         let role = |k: u32| match ROLES[((round / 16 * 5 + round + 7 * k) % ROLES.len() as u32) as usize] {
-            // The quota is not enough for eight children with children, and on other CPUs their children would have no
-            // numbers.
+            // The quota is not enough for eight children with children of their own. On other CPUs, their children
+            // would also have no numbers.
             Waits | Leaves if many > 1 || cpu > 0 => Fills,
             role => role,
         };
@@ -161,7 +162,7 @@ fn parent(cpu: u32, until: Until) -> Result<u32, Error> {
             let is_right = match role {
                 Fills => (ended.cause, ended.status) == (Cause::Exited, 7),
                 Faults => (ended.cause, ended.status) == (Cause::Stopped(Reason::BadAddress), 8),
-                // It may have ended before it was killed.
+                // The child may have ended before it was killed.
                 Leaves => ended.cause == Cause::Killed || (ended.cause, ended.status) == (Cause::Exited, 9),
                 Receives | Spins | Waits => ended.cause == Cause::Killed,
             };

@@ -35,7 +35,7 @@ impl Jobs {
     /// Starts a program, and returns its thread number.
     ///
     /// # Errors
-    /// Those of [`args::spawn`], and [`Error::InvalId`] if there is no such program.
+    /// The errors of [`args::spawn`], and [`Error::InvalId`] if there is no such program.
     pub fn start(&mut self, name: &str, quota: u32, arguments: Words) -> Result<u32, Error> {
         let image = image::number(name).ok_or(Error::InvalId)?;
         let slot = self.0.iter_mut().find(|slot| slot.is_none()).ok_or(Error::Mem)?;
@@ -46,7 +46,7 @@ impl Jobs {
         Ok(thread)
     }
 
-    /// Prints how each program ended that has ended in the meantime.
+    /// Prints for each program that has ended since the last call how it ended.
     pub fn report(&mut self) {
         while let Ok(ended) = sys::try_wait_any() {
             self.forget(ended);
@@ -56,7 +56,7 @@ impl Jobs {
     /// Waits for the end of a program and prints how it ended. Ctrl-C kills the program, with all its descendants.
     ///
     /// # Errors
-    /// Those of [`sys::wait`].
+    /// The errors of [`sys::wait`].
     pub fn run_to_end(&mut self, thread: u32, keys: &mut Keys) -> Result<Waited, Error> {
         let waited = until_end(|| sys::try_wait(thread), keys)?;
         if let Some(ended) = waited {
@@ -65,17 +65,17 @@ impl Jobs {
         }
         println!("^C");
         match sys::kill(thread) {
-            // It may have ended in between.
+            // The program may have ended in between.
             Ok(()) | Err(Error::InvalId) => self.forget(sys::wait(thread)?),
             Err(error) => return Err(error),
         }
         Ok(Waited::Interrupted)
     }
 
-    /// Waits for the end of a program, or of all, and prints how each ended. Ctrl-C only stops the waiting.
+    /// Waits for the end of a program, or of all, and prints how each ended. Ctrl-C only ends the waiting.
     ///
     /// # Errors
-    /// Those of [`sys::wait`].
+    /// The errors of [`sys::wait`].
     pub fn wait(&mut self, thread: Option<u32>, keys: &mut Keys) -> Result<Waited, Error> {
         while thread.is_some() || self.0.iter().any(Option::is_some) {
             let Some(ended) = until_end(|| thread.map_or_else(sys::try_wait_any, sys::try_wait), keys)? else {
@@ -102,10 +102,10 @@ impl Jobs {
     }
 }
 
-/// Waits until `look` finds a program that has ended; `None` if Ctrl-C is typed before.
+/// Waits until `look` finds a program that has ended; `None` if the user types Ctrl-C first.
 ///
 /// # Errors
-/// Those of `look`, except [`Error::Ipc`], which says that no program has ended.
+/// The errors of `look`, except [`Error::Ipc`], which means that no program has ended.
 fn until_end(look: impl Fn() -> Result<Ended, Error>, keys: &mut Keys) -> Result<Option<Ended>, Error> {
     loop {
         match look() {

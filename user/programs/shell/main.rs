@@ -1,9 +1,9 @@
 //! A shell on the console: programs, threads, quotas, messages. It must run on the CPU with the serial port.
 //!
-//! The console has one stream of keys. While a program runs in the foreground, the shell takes all of them: Ctrl-C
-//! kills the program with all its descendants, and other keys are kept for the next line. A program that reads the
-//! console itself takes keys away from the shell, including Ctrl-C, which that program must then handle. Unix does the
-//! same where a program has put its terminal into raw mode.
+//! The console has one stream of keys. While a program runs in the foreground, the shell takes all keys: Ctrl-C kills
+//! the program with all its descendants, and other keys are kept for the next line. A program that reads the console
+//! itself takes keys away from the shell. This includes Ctrl-C, which the program must then handle. Unix does the same
+//! where a program has put its terminal into raw mode.
 #![no_std]
 #![no_main]
 
@@ -25,7 +25,7 @@ program!(main);
 const QUOTA: u32 = 64;
 
 fn main() -> Result<(), Error> {
-    println!("Cairn's shell; help says what can be said");
+    println!("Cairn's shell; help lists the commands");
     let mut shell = Shell { keys: Keys::new(), jobs: Jobs::new(), channel: Channel::open(0)? };
     let mut editor = Editor::new(PROMPT.len());
     loop {
@@ -50,7 +50,7 @@ struct Shell {
     channel: Channel,
 }
 
-/// The continuation after a command.
+/// What the shell does after a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     /// Run the next command.
@@ -74,7 +74,7 @@ impl Shell {
     /// Carries out a line.
     ///
     /// # Errors
-    /// Those of the calls that the command makes.
+    /// The errors of the calls that the command makes.
     fn obey(&mut self, line: &str) -> Result<Then, Error> {
         let command = match Command::parse(line) {
             Ok(Some(command)) => command,
@@ -125,7 +125,7 @@ impl Shell {
     }
 }
 
-/// Takes a key; returns whether it ended a line that is to be carried out, which may be empty.
+/// Takes a key; returns whether the key ended a line that is to be carried out, which may be empty.
 fn ends_line(editor: &mut Editor, key: u8) -> bool {
     // Printing does not fail.
     match editor.typed(key, &mut Screen) {
@@ -148,7 +148,7 @@ impl core::fmt::Write for Screen {
     }
 }
 
-/// Why a call was refused, in words.
+/// The reason for which a call was refused, as text.
 fn reason(error: Error) -> &'static str {
     match error {
         Error::Mem => "no quota, no child or no thread number is left",

@@ -9,8 +9,8 @@ fn all() -> impl Iterator<Item = (u32, ThreadInfo)> {
     (0..THREADS).filter_map(|thread| Some((thread, process(thread)?)))
 }
 
-/// The kernel's information about a thread, if it has a process. The number of a process that has ended and was waited
-/// for is free.
+/// What the kernel knows about a thread, if the thread has a process. The number of a process that has ended and was
+/// waited for is free.
 fn process(thread: u32) -> Option<ThreadInfo> {
     // The quota of such a process has gone back to its parent.
     thread_info(thread).ok().filter(|info| info.state != ThreadState::Ended || info.quota > 0)
@@ -78,7 +78,8 @@ pub fn quotas() -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints the pages of this CPU, and those of the shell, which supply all programs that it starts.
+/// Prints the pages of this CPU, and those of the shell. All programs that the shell starts get
+/// their pages from the shell.
 pub fn memory() -> Result<(), Error> {
     let root = root()?;
     let ThreadInfo { quota, usage, .. } = thread_info(root)?;

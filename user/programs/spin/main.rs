@@ -1,4 +1,4 @@
-//! Loops for ever, without a system call: it gets its time slices, and all other programs get theirs.
+//! Loops for ever without a system call: it must get its time slices, and all other programs theirs.
 #![no_std]
 #![no_main]
 

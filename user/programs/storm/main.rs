@@ -1,8 +1,9 @@
-//! A storm: on each CPU, eight processes fault, yield, ask, are refused, and send messages around a ring of all CPUs.
-//! Each checks everything that it computes. A launcher starts the eight processes of a CPU.
+//! A storm: on each CPU, eight processes fault, yield, query their quotas, make calls that are refused, and send
+//! messages around a ring of all CPUs. Each process checks everything that it computes. A launcher starts the eight
+//! processes of a CPU.
 //!
-//! Arguments: `launch CPUS` for a launcher, `work CPUS NUMBER` for one of the eight workers. A further argument
-//! `endless` makes the storm go on for ever.
+//! Arguments: `launch CPUS` for a launcher, `work CPUS NUMBER` for one of the eight workers. With a further
+//! argument `endless` the storm goes on for ever.
 #![no_std]
 #![no_main]
 
@@ -57,7 +58,7 @@ fn launch(cpus: u32, endless: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Is worker `index` of this CPU.
+/// Runs worker `index` of this CPU.
 fn work(cpus: u32, index: u32, endless: bool) -> Result<u32, Error> {
     let cpu = sys::who_am_i()?.cpu;
     Ok(match Worker::new(cpus, cpu, index).and_then(|mut worker| worker.work(endless)) {
@@ -69,7 +70,7 @@ fn work(cpus: u32, index: u32, endless: bool) -> Result<u32, Error> {
     })
 }
 
-/// What was not as expected.
+/// An error that a worker has found.
 enum Failure {
     /// A call failed that cannot fail.
     Call(Error),
@@ -83,7 +84,7 @@ enum Failure {
     Quota { expected: u32, left: u32 },
     /// A call that must be refused gave this result.
     Granted(Result<u32, Error>),
-    /// A message is not the next one.
+    /// A message is not the next one in the sequence.
     Message { round: u32, got: Option<u32>, words: usize },
 }
 
@@ -131,8 +132,8 @@ struct Worker {
 impl Worker {
     fn new(cpus: u32, cpu: u32, index: u32) -> Result<Worker, Failure> {
         let ring = RINGS + CHILDREN * index;
-        // Each channel takes a page, and the messages take one. The pages to fill begin a region, so their cost is
-        // known.
+        // Each channel takes a page, and the messages take one. The pages to fill begin at a region boundary, so
+        // their cost is known.
         let (to, from) = (Channel::open(ring + cpu)?, Channel::open(ring + (cpu + cpus - 1) % cpus)?);
         let message = &mut memory::page().ok_or(Failure::NoHeap)?.0;
         memory::take(REGION_SIZE / PAGE_SIZE - 3).ok_or(Failure::NoHeap)?;
@@ -142,7 +143,7 @@ impl Worker {
     }
 
     fn work(&mut self, endless: bool) -> Result<(), Failure> {
-        // Its first messages may take pages, which the accounts of `fill` do not include.
+        // The first messages may take pages, which the accounts of `fill` do not include.
         self.pass_message()?;
         let mut rounds = 0;
         while endless || rounds < ROUNDS {
@@ -160,11 +161,12 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends a message to the next CPU, and receives one from the previous CPU, which must be the next in its order.
+    /// Sends a message to the next CPU, and receives one from the previous CPU, which must be the next in its
+    /// sequence.
     fn pass_message(&mut self) -> Result<(), Failure> {
         let round = self.round;
         let words = 1 + (round.wrapping_mul(round) % (WORDS as u32)) as usize;
-        // Long messages come now and then: they are copied word by word.
+        // Long messages are rare, because they are copied word by word.
         let length = if round % 16 == 0 { words } else { 1 + words % 32 };
         for (word, index) in self.message[..length].iter_mut().zip(round..) {
             *word = index;
@@ -179,13 +181,13 @@ impl Worker {
         Ok(())
     }
 
-    /// The word that it writes to a place of a page.
+    /// The word that the worker writes to a place of a page.
     fn word(&self, page: usize, word: usize) -> u32 {
         self.name << 24 | (page as u32) << 12 | word as u32
     }
 
-    /// Touches a page for the first time and fills it. The page must be zero, and cost one page, or two with a page
-    /// table.
+    /// Touches a page for the first time and fills it. The page must be zero. It must cost one unit, or two if it
+    /// needs a page table.
     fn fill(&mut self) -> Result<(), Failure> {
         let before = sys::get_quota()?;
         if self.filled == PAGES || before < RESERVE {

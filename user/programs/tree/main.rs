@@ -1,5 +1,5 @@
-//! Starts copies of itself until every limit refuses: the quota, the eight children that a parent can have, the thread
-//! numbers. Each refusal must be the right error, and cost nothing.
+//! Starts copies of itself until each limit refuses one: the quota, the eight children that a parent can have, the
+//! thread numbers. Each refusal must return the right error, and cost nothing.
 //!
 //! The argument of a copy says what it does: see [`role`].
 #![no_std]
@@ -13,19 +13,19 @@ program!(main);
 /// Number of this program.
 const SELF: u32 = image::number("tree").unwrap();
 
-/// Status of a leaf, so that its end differs from a mere success.
+/// Exit status of a leaf, so that its end differs from a mere success.
 const LEAF_STATUS: u32 = 7;
 /// Status: something was not as expected; the console says what.
 const FAILED: u32 = 1;
 
-/// The arguments of the copies, and the pages that they have left at their start.
+/// The arguments of the copies, and the pages that each copy has left at its start.
 mod role {
-    /// Ends at once.
+    /// A copy that ends at once.
     pub const LEAF: (&str, u32) = ("leaf", 3);
-    /// Has quota, but a thread number so high that its children would have none.
+    /// A copy that has quota, but a thread number so high that its children would have no numbers.
     pub const NUMBERLESS: (&str, u32) = ("numberless", 100);
 
-    /// Gives all its pages to one leaf.
+    /// A copy that gives all its pages to one leaf.
     pub fn poor() -> (&'static str, u32) {
         ("poor", user::quota::frames_at_start() + 16)
     }
@@ -45,11 +45,11 @@ fn main() -> Result<u32, Error> {
     }))
 }
 
-/// What was not as expected.
+/// An error that a worker has found.
 #[derive(Debug)]
 #[expect(dead_code, reason = "printed")]
 enum Failure {
-    /// A call gave this instead of the result expected.
+    /// A call returned this instead of the expected result.
     Unexpected { what: &'static str, got: Result<u32, Error> },
     /// The quota is not the expected one.
     Quota { expected: u32, left: u32 },
@@ -57,12 +57,12 @@ enum Failure {
     Number { expected: u32, got: u32 },
 }
 
-/// Requires that a call gave this result.
+/// Checks that a call returned this result.
 fn expect(what: &'static str, got: Result<u32, Error>, expected: Result<u32, Error>) -> Result<(), Failure> {
     if got == expected { Ok(()) } else { Err(Failure::Unexpected { what, got }) }
 }
 
-/// Requires that so many pages are left.
+/// Checks that this many pages are left.
 fn expect_quota(expected: u32) -> Result<(), Failure> {
     let left = left()?;
     if left == expected { Ok(()) } else { Err(Failure::Quota { expected, left }) }
@@ -102,12 +102,12 @@ fn root(cpu: u32) -> Result<(), Failure> {
     expect("more than there can be", sys::spawn(SELF, u32::MAX), Err(Error::Mem))?;
     expect("less than the image takes", sys::spawn(SELF, image - 1), Err(Error::Mem))?;
     expect("nothing", sys::spawn(SELF, 0), Err(Error::Mem))?;
-    // Arguments take a page, and are taken to need a page table.
+    // Arguments take a page, and the kernel assumes that they need a page table.
     expect("no page for the arguments", args::spawn(SELF, image + 1, &["leaf"]), Err(Error::Mem))?;
     expect_quota(quota)?;
     println!("tree {cpu}: refusals cost nothing");
 
-    // These two children exist, but have no page or no page table for a stack.
+    // These two children are started, but have no page or no page table for a stack.
     let mut newest = None;
     for rest in [0, 1] {
         let got = sys::spawn(SELF, image + rest);
@@ -116,7 +116,8 @@ fn root(cpu: u32) -> Result<(), Failure> {
         follow(&mut newest, child)?;
     }
     for index in 2..CHILDREN {
-        // The parent knows its own number from its children's, and so which of them can have children.
+        // The parent knows its own number from its children's numbers, and therefore which of them can
+        // have children.
         let next = newest.map_or(0, |child| child + 1);
         let rest = match index {
             2 if CHILDREN * (next + 1) < THREADS => role::poor(),
@@ -135,7 +136,7 @@ fn root(cpu: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Requires that a child has the number after its sibling's; the first child has the first of eight numbers.
+/// Checks that a child has the number after its sibling's; the first child has the first of eight numbers.
 fn follow(newest: &mut Option<u32>, child: u32) -> Result<(), Failure> {
     let expected = match *newest {
         Some(sibling) => sibling + 1,

@@ -1,4 +1,4 @@
-//! Acts that end a program: each breaks a rule, and the processor or the kernel must notice.
+//! Acts that end a program: each is forbidden, and the processor or the kernel must notice it.
 //!
 //! The manifest lists, in the same order, how each program ends.
 
@@ -21,15 +21,15 @@ macro_rules! acts {
             name: $name,
             perform: || {
                 mark_memory();
-                // SAFETY: none is needed: the kernel must stop the program here, and that is tested. A program that
-                // runs on nevertheless prints that, and ends.
+                // SAFETY: none is needed: the kernel must stop the program here, and that is tested. If the program
+                // runs on nevertheless, it prints that, and ends.
                 unsafe { asm!($($line,)+ clobber_abi("C")) }
             },
         }),*];
     };
 }
 
-/// Overwrites the page at the address at which the parent has one, with a value that the parent's page does not hold.
+/// Overwrites the page at the address where the parent has one, with a value that the parent's page does not contain.
 fn mark_memory() {
     if let Some(page) = take(1) {
         page.fill(0xEE);
@@ -103,6 +103,6 @@ acts! {
     "enters compatibility mode": "sub rsp, 16", "mov dword ptr [rsp], 0x40000000", "mov word ptr [rsp + 4], 0x1B",
         ".byte 0xFF, 0x2C, 0x24";
 
-    // The page that its parent has given it.
+    // The page that the parent has given to the program.
     "writes its arguments": "mov eax, 0x401FF000", "mov byte ptr [rax], 0";
 }

@@ -1,4 +1,4 @@
-//! Does what programs must not do. It tries the acts that can be refused with an error number itself; each act that
+//! Does what programs must not do. It tries by itself the acts that are refused with an error number. Each act that
 //! ends a program runs in a copy of its own. Meanwhile it keeps a page of memory and the values of its registers, and
 //! nothing that the copies do may change these.
 //!
@@ -24,12 +24,13 @@ program!(main);
 /// Number of this program.
 const SELF: u32 = image::number("wild").unwrap();
 
-/// Status: a refusal was not as expected, or memory changed; the console says which.
+/// Status: a refusal was not as expected, or memory changed; the console shows which.
 const FAILED: u32 = 1;
 /// Status: an act had no consequence.
 const SURVIVED: u32 = 2;
 
-/// Pages that an act has left at its start. A group has as many beside those that it gives to its acts.
+/// Pages that an act has left at its start. A group keeps the same number beside those that it gives to
+/// its acts.
 const REST: u32 = 16;
 
 /// Pages of an act: its own, its arguments, and those that it has left.
@@ -73,7 +74,7 @@ fn root(all: bool) -> Result<u32, Error> {
     } else {
         start_group(0)?;
     }
-    // Each yield gives every copy a turn: in the first the groups run, in the second the acts.
+    // Each yield gives every copy a turn: in the first turn the groups run, in the second the acts.
     for _ in 0..3 {
         sys::yield_now()?;
     }

@@ -1,4 +1,5 @@
-//! System calls that the kernel must refuse with an error number, or must answer although they look wrong.
+//! System calls that the kernel must refuse with an error number, and some that look wrong but must be
+//! answered.
 
 use crate::SELF;
 use abi::{Call, Error, PAGE_SIZE};
@@ -20,7 +21,7 @@ fn call(rax: u64, values: [u64; 5]) -> Registers {
     unsafe { sys::syscall(Registers { rax, values }) }
 }
 
-/// Tries all calls, and returns how many answers were wrong. `page` is a mapped page.
+/// Tries all calls, and returns how many results were wrong. `page` is a mapped page.
 pub fn failures(cpu: u32, page: &mut [u8]) -> Result<u32, Error> {
     let mut failures = 0;
     let mut check = |what: &str, argument: u64, right: bool| {
@@ -45,7 +46,7 @@ pub fn failures(cpu: u32, page: &mut [u8]) -> Result<u32, Error> {
             check("puts at", address.into(), puts(address, length) == Error::InvalAddr as u64);
         }
     }
-    // An address in the window that was never touched is as good as any other, and would print zeros.
+    // An address in the window that was never touched is valid for `puts`, and would print zeros.
     let untouched = memory::HEAP_HIGH - PAGE_SIZE;
     check("puts at", untouched.into(), puts(untouched, 0) == Error::Succ as u64);
 

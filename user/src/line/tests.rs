@@ -9,10 +9,11 @@ use std::vec::Vec;
 /// The prompt before each line.
 const PROMPT: &str = "> ";
 
-/// A terminal of another author that answers where its cursor is. Its screen must show the edited line.
+/// A terminal emulator from a library, which reports where its cursor is. Its screen must show the
+/// edited line.
 struct Terminal {
     screen: vt100::Parser,
-    /// Its output that has not been read yet.
+    /// Its answers that the editor has not read yet.
     answers: Vec<u8>,
 }
 
@@ -30,7 +31,7 @@ impl Terminal {
         screen.rows(0, screen.size().1).map(|row| row.trim_end().to_string()).collect()
     }
 
-    /// The last rows up to that of the cursor, so many or fewer, and the cursor's column.
+    /// The last rows up to the cursor's, at most this many, and the cursor's column.
     fn bottom(&self, rows: usize) -> (Vec<String>, usize) {
         let (row, column) = self.screen.screen().cursor_position();
         let end = usize::from(row) + 1;
@@ -71,7 +72,7 @@ fn typed_at(terminal: &mut Terminal, keys: &[u8], mut each: impl FnMut(&Editor, 
                 }
                 Typed::GivenUp => {
                     let (row, _) = terminal.screen.screen().cursor_position();
-                    // The edge may cut the text.
+                    // The edge of the terminal may cut off the text.
                     assert!(terminal.rows()[..row.into()].concat().ends_with("^C"));
                     terminal.write_str(PROMPT).unwrap();
                 }
@@ -89,9 +90,10 @@ fn lines(keys: &str) -> Vec<String> {
     typed_at(&mut Terminal::new(80), keys.as_bytes(), |_, _| ())
 }
 
-/// Requires that a terminal shows the line behind the prompt, row by row, and the cursor behind it.
+/// Checks that a terminal shows the line after the prompt, row by row, and the cursor after the
+/// line.
 fn expect_shown(editor: &Editor, terminal: &Terminal, columns: usize) {
-    // The editor does not know answers that the terminal has not given yet.
+    // The editor does not know the answers that the terminal has not given yet.
     if !terminal.answers.is_empty() {
         return;
     }
@@ -206,7 +208,7 @@ const NARROWEST: usize = (LONGEST + PROMPT.len()) / (ROWS as usize - 2) + 1;
 
 #[test]
 fn a_function_key_is_no_answer() {
-    // F3 with every modifier is typed before and after the terminal has been asked. The keys behind it have the same
+    // F3 with every modifier is typed before and after the terminal has been asked. The keys after F3 have the same
     // effect as without it.
     for modifiers in 2..=16 {
         let keys = "x".repeat(ASK_AT) + &format!("\u{1B}[1;{modifiers}R") + &"x".repeat(30) + &"\u{8}".repeat(40);
@@ -224,7 +226,7 @@ fn a_line_that_reaches_the_edge_is_rubbed_out() {
     }
 }
 
-/// The characters that are typed, according to a parser of another author.
+/// The characters that are typed, according to the parser of a library.
 #[derive(Default)]
 struct Printed(String);
 

@@ -45,15 +45,16 @@ impl Boot {
         }
     }
 
-    /// The boot list. The quota of each instance of `bench-tree` says how many children it has. `bench` comes last, so
-    /// that all others are there when it measures; see the programs. `None` where no program runs.
+    /// The boot list. The quota of each instance of `bench-tree` determines how many children it has. `bench` comes
+    /// last, so that all other programs are there when it measures. `None` if the boot runs no program.
     pub fn list(self) -> Option<String> {
         let (trees, bench) = match self {
             // The counts below leave out the main thread, `bench` and `bench-peer`.
             Boot::Alone => (vec![], QUOTA),
             // 6 * (1 + 8) + (1 + 6) = 61 threads.
             Boot::With64 => ([[NODE + 8; 6].as_slice(), &[NODE + 6]].concat(), QUOTA),
-            // 7 * (1 + 8), and 54 * 8 children of those whose numbers admit children, and 2: 497 threads.
+            // 497 threads: 7 instances with 8 children each, 54 * 8 grandchildren (54 of the children
+            // have numbers that admit children), and 2 more.
             Boot::With500 => (vec![9 * (NODE + 8); 7], QUOTA + 2),
             Boot::Life => return Some(format!("0 bench-life {QUOTA}\n")),
             Boot::Latency => {
@@ -69,24 +70,25 @@ impl Boot {
     /// Least number of measurements of an operation.
     pub fn least(self) -> usize {
         match self {
-            // Each sample is the longest of very many waits.
+            // Each sample is the longest of very many waits, so few samples suffice.
             Boot::Latency => 3,
             _ => 100,
         }
     }
 
-    /// Number of programs that must end.
+    /// Number of programs that must end before the boot is over.
     pub fn programs(self) -> usize {
         match self {
             Boot::Alone => 2,
             // The main thread runs no program.
             Boot::With64 => 64 - 1,
             Boot::With500 => 500 - 1,
-            // The program itself, and one child; then 200 rounds: a child that ends, two that are killed, and one with
-            // its 8 children.
+            // The program itself and one child; then 200 rounds. Each has a child that ends, two that are killed, and
+            // one with 8 children of its own.
             Boot::Life => 2 + 200 * (1 + 2 + 9),
-            // The program itself; 3 rounds of the large image, three programs with many pages, and 8 with 8 children
-            // each; then the sleepers: of the 56 children of the first 7, 46 have numbers that admit children.
+            // The program itself; 3 rounds with the large image, three programs with many pages, and 8 programs with
+            // 8 children each; then the sleepers. Of the 56 children of the first 7 sleepers, 46 have numbers that
+            // admit children.
             Boot::Latency => 1 + 3 * (1 + 3 + 72) + 7 + 56 + 46 * 8,
             Boot::Palloc => 0,
         }

@@ -1,6 +1,6 @@
 //! The figures as a bar chart, with the figures of other kernels.
 
-use super::report::{Report, Row};
+use super::report::{BenchRow, Report};
 use super::rows::{Neighbour, Target};
 use maud::{Markup, PreEscaped, html};
 
@@ -43,12 +43,12 @@ struct Picture {
 /// Draws the report as a self-contained SVG.
 pub fn chart(report: &Report) -> String {
     let mut picture = Picture { body: String::new(), y: MARGIN + LINE };
-    picture.text(MARGIN, "title", "What operations of the Cairn kernel cost");
+    picture.text(MARGIN, "title", "Cost of the Cairn kernel's operations");
     picture.y += LINE / 2;
     let mut notes = report.notes();
     notes.push(
-        "The others' figures are executed instructions on QEMU 7.2 as well, counted in the same way, but of other operations: what \
-         differs is said below each. The marks on Cairn's bar are what it must not exceed (red) and the aim (green)."
+        "The figures of other kernels are also executed instructions on QEMU 7.2, counted in the same way, but their \
+         operations differ, as noted below each. The marks on Cairn's bar are the limit (red) and the aim (green)."
             .to_owned(),
     );
     for note in &notes {
@@ -61,7 +61,7 @@ pub fn chart(report: &Report) -> String {
     let svg = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) height=(height)
             role="img" {
-            title { "What operations of the Cairn kernel cost" }
+            title { "Cost of the Cairn kernel's operations" }
             style { (PreEscaped(STYLE)) }
             rect.page width=(WIDTH) height=(height) {}
             (PreEscaped(picture.body))
@@ -90,7 +90,7 @@ impl Picture {
     }
 
     /// An operation, with all its bars on one scale.
-    fn operation(&mut self, row: &Row) {
+    fn operation(&mut self, row: &BenchRow) {
         let operation = row.operation();
         self.y += GAP;
         self.text(MARGIN, "name", &format!("{} — {}", row.name, operation.description));
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_figure_is_in_the_picture() {
-        let row = |name, median| Row { name, unit: "instructions", median, min: 1, max: 9_999, n: 100 };
+        let row = |name, median| BenchRow { name, unit: "instructions", median, min: 1, max: 9_999, n: 100 };
         let report = Report {
             rows: vec![row("null_syscall", 77), row("palloc_full", 4_321)],
             machine: "QEMU".to_owned(),

@@ -12,11 +12,11 @@ use kernel::devices::exit::Reason;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Time after which a boot is given up.
+/// Time limit of a boot.
 const LIMIT: Duration = Duration::from_secs(300);
 /// The beginning of a line with a measurement.
 const MARK: &str = "bench: ";
-/// The beginning of a line that says in which entry an interrupt waited longest.
+/// The beginning of a line that names the entry in which an interrupt waited longest.
 const LONGEST: &str = "longest: ";
 /// Name of the cost of the readings, which is subtracted from all other figures.
 const OVERHEAD: &str = "overhead";
@@ -85,7 +85,7 @@ impl Bench {
                 continue;
             }
             let own = read.remove(OVERHEAD).and_then(|costs| constant(&costs));
-            let own = own.ok_or_else(|| wrong("what the readings cost is not constant".to_owned()))?;
+            let own = own.ok_or_else(|| wrong("the cost of the readings is not constant".to_owned()))?;
             if boot == Boot::Alone {
                 overhead = own;
             }
@@ -141,7 +141,7 @@ fn read(console: &str) -> Result<Samples, String> {
         let (name, (value, times)) = parsed.ok_or_else(|| format!("`{line}` is no measurement"))?;
         samples.entry(name.to_owned()).or_default().extend(std::iter::repeat_n(value, times));
     }
-    // One program prints when it left, the other when it arrived.
+    // One of the two programs prints the reading before the yield, the other the reading after it.
     if let (Some(from), Some(to)) = (samples.remove("yield_from"), samples.remove("yield_to")) {
         let ticks: Option<_> = from.iter().zip(&to).map(|(from, to)| to.checked_sub(*from)).collect();
         samples.insert(YIELD.to_owned(), ticks.ok_or("a yield arrived before it left")?);

@@ -16,8 +16,8 @@ use std::process::ExitCode;
 /// Measure what the kernel's operations cost, in executed instructions
 ///
 /// Programs read the time-stamp counter around each operation, on one CPU of a machine that counts one tick an
-/// instruction. Everything is measured twice. The exit status is 1 if the two runs differ, or if an operation costs more
-/// than it must.
+/// instruction. Everything is measured twice. The exit status is 1 if the two runs differ, or if an operation costs
+/// more than its limit.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The machine to measure on
@@ -26,7 +26,8 @@ pub struct Arguments {
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write a bar chart beside the figures of other kernels, which says what differs in meaning
+    /// Write a bar chart that shows the figures of other kernels as well, and how these differ in
+    /// meaning
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }

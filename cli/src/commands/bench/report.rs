@@ -10,7 +10,7 @@ use std::fmt;
 
 /// The figures of one operation.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Row {
+pub struct BenchRow {
     /// Its name.
     pub name: &'static str,
     /// The unit of the figures.
@@ -29,7 +29,7 @@ pub struct Row {
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The operations, in the order of the table.
-    pub rows: Vec<Row>,
+    pub rows: Vec<BenchRow>,
     /// The machine.
     pub machine: String,
     /// The entries in which interrupts waited longest, one per line.
@@ -46,14 +46,14 @@ pub struct Report {
     pub boot_seconds: Option<f64>,
 }
 
-impl Row {
+impl BenchRow {
     /// The figures of an operation, from its measurements.
-    fn new(operation: &Operation, samples: &[u64]) -> Option<Row> {
+    fn new(operation: &Operation, samples: &[u64]) -> Option<BenchRow> {
         let mut sorted = samples.to_vec();
         sorted.sort_unstable();
         let (min, max) = (*sorted.first()?, *sorted.last()?);
         let median = sorted[(sorted.len() - 1) / 2];
-        Some(Row { name: operation.name, unit: "instructions", median, min, max, n: sorted.len() })
+        Some(BenchRow { name: operation.name, unit: "instructions", median, min, max, n: sorted.len() })
     }
 
     /// The operation of this row.
@@ -87,7 +87,7 @@ impl Report {
             if samples[0].len() < operation.boot.least() {
                 return Err(wrong(format!("{} was measured {} times", operation.name, samples[0].len())));
             }
-            report.rows.extend(Row::new(operation, &samples[0]));
+            report.rows.extend(BenchRow::new(operation, &samples[0]));
             if samples[0] != samples[1] {
                 report.differ.push(operation.name);
             }
@@ -97,7 +97,7 @@ impl Report {
 
     /// Whether the runs agree and every operation keeps to its limit.
     pub fn is_good(&self) -> bool {
-        self.differ.is_empty() && !self.rows.iter().any(Row::is_over)
+        self.differ.is_empty() && !self.rows.iter().any(BenchRow::is_over)
     }
 
     /// Remarks about the figures, one sentence each.
@@ -109,13 +109,13 @@ impl Report {
                 self.machine
             ),
             format!(
-                "Around each operation the time-stamp counter is read. The readings themselves cost {} instructions, \
-                 which were measured and taken off.",
+                "The time-stamp counter is read before and after each operation. The cost of the readings, {} \
+                 instructions, was measured and is subtracted.",
                 self.overhead
             ),
         ];
         notes.push(match self.differ[..] {
-            [] => "A second run gave the very same figures.".to_owned(),
+            [] => "A second run gave the same figures.".to_owned(),
             _ => format!("A second run gave OTHER figures of: {}.", self.differ.join(", ")),
         });
         let boot = match self.boot_seconds {
@@ -161,7 +161,7 @@ impl fmt::Display for Report {
             table.column_mut(column).expect("there are eight").set_cell_alignment(comfy_table::CellAlignment::Right);
         }
         writeln!(formatter, "{}\n", table.trim_fmt())?;
-        writeln!(formatter, "the longest waits of interrupts, with the entry that made them wait:")?;
+        writeln!(formatter, "the longest waits of interrupts, with the entry that delayed them:")?;
         self.longest.iter().try_for_each(|line| writeln!(formatter, "  {line}"))?;
         write!(formatter, "{}", self.notes().join("\n"))
     }
@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn the_median_is_a_measurement() {
-        let row = |samples: &[u64]| Row::new(&OPERATIONS[0], samples);
-        let of = |row: Row| (row.min, row.median, row.max, row.n);
+        let row = |samples: &[u64]| BenchRow::new(&OPERATIONS[0], samples);
+        let of = |row: BenchRow| (row.min, row.median, row.max, row.n);
         assert_eq!(row(&[3, 1, 2]).map(of), Some((1, 2, 3, 3)));
         assert_eq!(row(&[4, 9, 1, 2]).map(of), Some((1, 2, 9, 4)));
         assert_eq!(row(&[]), None);
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_row_reads_as_data() {
-        let row = Row::new(&OPERATIONS[0], &[76, 76, 80]);
+        let row = BenchRow::new(&OPERATIONS[0], &[76, 76, 80]);
         let json = r#"{"name":"null_syscall","unit":"instructions","median":76,"min":76,"max":80,"n":3}"#;
         assert_eq!(serde_json::to_string(&row).ok().as_deref(), Some(json));
     }

@@ -13,7 +13,7 @@ pub struct Operation {
     pub boot: Boot,
     /// Its name in the output of the programs.
     pub samples: &'static str,
-    /// The limit of its cost, in instructions, and the aim.
+    /// The limit of its cost and the aim, in instructions.
     pub target: Option<Target>,
     /// Figures of other kernels.
     pub neighbours: &'static [Neighbour],
@@ -45,19 +45,20 @@ const fn target(must: u64, aim: u64) -> Option<Target> {
     Some(Target { must, aim })
 }
 
-/// An operation without a target and without neighbours, whose programs use the same name.
+/// Shorthand for an operation without a limit and without figures of other kernels; the programs
+/// and the JSON use the same name for it.
 const fn figure(name: &'static str, description: &'static str, boot: Boot) -> Operation {
     Operation { name, description, boot, samples: name, target: None, neighbours: &[] }
 }
 
-/// The longest wait of an interrupt while a program makes the kernel do an operation. One step of it takes `step`
+/// The longest wait of an interrupt while the kernel does an operation for a program. One step of it takes `step`
 /// instructions, and the kernel lets interrupts in after [`STEPS_AT_ONCE`] steps.
 const fn latency(name: &'static str, step: u64, description: &'static str) -> Operation {
     let most = STEPS_AT_ONCE as u64 * step;
     Operation { target: target(most, most), ..figure(name, description, Boot::Latency) }
 }
 
-/// The kernel of a course, of the CertiKOS family, in 32-bit C.
+/// A teaching kernel of the CertiKOS family, in 32-bit C.
 const COURSE: &str = "course kernel (C, i386)";
 
 /// Every measured operation, in the order of the report.
@@ -72,7 +73,7 @@ pub const OPERATIONS: &[Operation] = &[
             name: COURSE,
             least: 176,
             most: 176,
-            differs: "32-bit; which call it is is not recorded",
+            differs: "32-bit; the number of the call is not recorded",
         }],
     },
     Operation {
@@ -110,8 +111,9 @@ pub const OPERATIONS: &[Operation] = &[
                 name: "seL4 (x86-64), call and reply",
                 least: 417,
                 most: 417,
-                differs: "195 for the call and 222 for the reply, of 0 words each; both hand over the processor at once. \
-                          Cairn's message goes through a mailbox, and who has to wait sleeps: four system calls",
+                differs: "195 for the call and 222 for the reply, of 0 words each; both hand over the processor at \
+                 once. Cairn's message goes through a mailbox, and a receiver that has to wait sleeps: four system \
+                 calls",
             },
             Neighbour { name: COURSE, least: 6_046, most: 6_243, differs: "32-bit; messages of 4 to 64 bytes" },
         ],
@@ -126,7 +128,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "wakeup_1",
-        description: "sending one word to a program that sleeps, which is woken: while no other sleeps",
+        description: "sending one word to a program that sleeps, which is woken; no other thread sleeps",
         boot: Boot::Alone,
         samples: WAKEUP,
         target: None,
@@ -134,7 +136,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "wakeup_64",
-        description: "the same in the company of 62 threads that sleep",
+        description: "the same while 62 other threads sleep",
         boot: Boot::With64,
         samples: WAKEUP,
         target: None,
@@ -142,7 +144,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "wakeup_500",
-        description: "the same in the company of 498 threads that sleep",
+        description: "the same while 498 other threads sleep",
         boot: Boot::With500,
         samples: WAKEUP,
         target: None,
@@ -150,7 +152,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "page_fault",
-        description: "a store to a page that is not there: it is allocated, filled with zeros and mapped",
+        description: "a store to a page that is not mapped: it is allocated, filled with zeros and mapped",
         boot: Boot::Alone,
         samples: "page_fault",
         target: target(1_300, 900),
@@ -171,7 +173,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "spawn",
-        description: "a child with a page each of code, constants and data, until its parent goes on",
+        description: "starting a child with a page each of code, constants and data, until its parent continues",
         boot: Boot::With500,
         samples: "spawn",
         target: target(20_000, 8_000),
@@ -184,11 +186,11 @@ pub const OPERATIONS: &[Operation] = &[
     ),
     figure(
         "kill_1",
-        "a child that sleeps and has no pages but its own is killed, until its parent has waited for it",
+        "a sleeping child with only the pages of its image is killed, until its parent has waited for it",
         Boot::Life,
     ),
-    figure("kill_100", "the same of a child with 100 pages more", Boot::Life),
-    figure("kill_9", "the same of a child with 8 children, all asleep", Boot::Life),
+    figure("kill_100", "the same for a child with 100 more pages", Boot::Life),
+    figure("kill_9", "the same for a child with 8 children, all asleep", Boot::Life),
     latency("latency_puts", 500, "the longest that an interrupt waits: a page is written to the console, in one step"),
     latency("latency_spawn", 1_200, "the same: an image of 490 pages is loaded, a page a step"),
     latency(
@@ -196,28 +198,33 @@ pub const OPERATIONS: &[Operation] = &[
         2_000,
         "the same: a program exits that has 1,100 pages and 104 page tables, one of them a step",
     ),
-    latency("latency_fault", 2_000, "the same: it is stopped by a fault, and its functions are looked up"),
-    latency("latency_kill", 2_000, "the same: it is killed while it sleeps"),
+    latency(
+        "latency_fault",
+        2_000,
+        "the same: such a program is stopped by a fault, and the names of its functions \
+     are looked up",
+    ),
+    latency("latency_kill", 2_000, "the same: such a program is killed while it sleeps"),
     latency("latency_kill_72", 1_500, "the same: 8 children with 8 children each are killed, where 503 threads sleep"),
     latency("latency_wake", 300, "the same: 431 threads that sleep are woken, one a step, and sleep again"),
     figure(
         "palloc_empty",
-        "the primitive palloc by itself, in the kernel: with one page taken, and 199 more",
+        "the primitive palloc alone, in the kernel: the first 200 pages after one that is taken",
         Boot::Palloc,
     ),
-    figure("palloc_full", "the same for the last 200 pages: in the end, with all but one taken", Boot::Palloc),
-    figure("pfree", "a page is given back", Boot::Palloc),
-    figure("palloc_near", "palloc of a page that was given back, all others taken", Boot::Palloc),
+    figure("palloc_full", "the same for the last 200 pages, until all are taken", Boot::Palloc),
+    figure("pfree", "a page is released (pfree)", Boot::Palloc),
+    figure("palloc_near", "palloc of a page that was just released, all others taken", Boot::Palloc),
     figure(
         "palloc_far",
-        "palloc of the last page, behind all that are taken, after one before them was given back",
+        "palloc of the last page, after all taken pages, when a page before them was released",
         Boot::Palloc,
     ),
 ];
 
-/// The sending half of a round trip of one word.
+/// The sending half of a round trip with a message of one word.
 const WAKEUP: &str = "wakeup";
-/// The difference of the two programs' `yield_from` and `yield_to`.
+/// The difference between the readings `yield_from` and `yield_to` of the two programs.
 pub const YIELD: &str = "yield";
 
 #[cfg(test)]

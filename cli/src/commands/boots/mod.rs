@@ -1,5 +1,7 @@
-//! `cairn boots`: one small image for each behaviour of the hardware half, with its expected result.
+//! `cairn boots`: one small image for each hardware behaviour of the kernel, with its expected
+//! result.
 
+mod behaviour;
 mod behaviours;
 
 use crate::host::archive;
@@ -10,7 +12,7 @@ use crate::host::image::{self, Images, Kind};
 use crate::host::job::{self, Boot, Job};
 use crate::host::watch::Watch;
 use crate::host::workspace;
-use behaviours::{BEHAVIOURS, Behaviour};
+use behaviour::Behaviour;
 use sim::run::config::Checking;
 use std::fmt;
 use std::fs;
@@ -18,15 +20,16 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Boot the images that try the kernel's hardware half, each with its expected end
+/// Boot the images that test the kernel's hardware-dependent code, and compare each result with the
+/// expected one
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Behaviours to try [default: all]; see --list
+    /// Behaviours to test [default: all]; see --list
     behaviours: Vec<String>,
-    /// Show the behaviours and end
+    /// List the behaviours and exit
     #[arg(long)]
     list: bool,
-    /// Show the consoles
+    /// Show the console output
     #[arg(long)]
     show: bool,
 }
@@ -34,11 +37,11 @@ pub struct Arguments {
 /// The result of a behaviour.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Result {
-    /// All was as expected.
+    /// The behaviour was as expected.
     Passed,
-    /// Something differed; with the difference.
+    /// Something differed; with a description of the difference.
     Failed(String),
-    /// It cannot be tried on this host; with the reason.
+    /// The behaviour cannot be tested on this host; with the reason.
     Skipped(String),
 }
 
@@ -70,7 +73,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Tries the behaviours that `wanted` accepts; calls `each` with every verdict as soon as it is known.
+/// Tests the behaviours that `wanted` accepts; calls `each` with every verdict as soon as it is known.
 pub fn try_all(
     wanted: impl Fn(&str) -> bool,
     show: bool,
@@ -78,7 +81,7 @@ pub fn try_all(
 ) -> std::result::Result<Vec<Verdict>, Error> {
     image::build(Images::All, Kind::Fast)?;
     let mut verdicts = Vec::new();
-    for behaviour in BEHAVIOURS.iter().filter(|behaviour| wanted(behaviour.name)) {
+    for behaviour in behaviours::all().filter(|behaviour| wanted(behaviour.name)) {
         let result = if !behaviour.emulator.is_there() {
             Result::Skipped(format!("{} is not installed (`cargo cairn setup`)", behaviour.emulator))
         } else {
@@ -108,7 +111,7 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
         let built = if behaviour.boot_list.is_empty() { Vec::new() } else { programs::build()? };
         let programs: Vec<_> = built.iter().map(|program| (program.name, program.elf.as_slice())).collect();
         archive::write(&archive, &image, behaviour.boot_list, &programs, false)?;
-        // An archive may have zeros behind its end.
+        // An archive may have zeros after its end.
         let file = fs::OpenOptions::new().append(true).open(&archive).map_err(Error::file("open", &archive))?;
         let length = file.metadata().map_err(Error::file("read", &archive))?.len() + behaviour.padding;
         file.set_len(length).map_err(Error::file("write", &archive))?;
@@ -138,10 +141,10 @@ fn try_watching(behaviour: &Behaviour, show: bool) -> std::result::Result<Option
     let violations = ran.watched.as_ref().map_or(&[][..], |watched| &watched.violations);
     let found = |number: &str| violations.iter().any(|violation| violation.starts_with(&format!("{number} (")));
     let missed = behaviour.broken.iter().find(|number| !found(number));
-    Ok(missed.map(|number| format!("nobody has found that {number} is broken, but: {violations:?}\n{}", ran.console)))
+    Ok(missed.map(|number| format!("no checkpoint has reported {number}, but: {violations:?}\n{}", ran.console)))
 }
 
-/// Seeds of the hosted machine's schedules with which a boot is compared.
+/// Seeds of the hosted machine's schedules that a boot is compared with.
 const SEEDS: Range<u64> = 1..3;
 
 /// Boots the kernel with the programs of these names, or the usual ones. Each must do what its manifest says, and all
@@ -176,7 +179,7 @@ fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
     let mut rest = ended.console.as_str();
     for text in expected.texts {
         let Some((_, after)) = rest.split_once(text) else {
-            return Some(format!("the console does not show `{text}` where it should"));
+            return Some(format!("the console does not show `{text}`, or not in the expected order"));
         };
         rest = after;
     }
@@ -196,13 +199,13 @@ fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
 /// Boots the images, and prints the verdicts.
 pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
     if arguments.list {
-        BEHAVIOURS.iter().for_each(|behaviour| println!("{}", behaviour.name));
+        behaviours::all().for_each(|behaviour| println!("{}", behaviour.name));
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) =
-        arguments.behaviours.iter().find(|name| BEHAVIOURS.iter().all(|behaviour| behaviour.name != **name))
+        arguments.behaviours.iter().find(|name| behaviours::all().all(|behaviour| behaviour.name != **name))
     {
-        let known: Vec<&str> = BEHAVIOURS.iter().map(|behaviour| behaviour.name).collect();
+        let known: Vec<&str> = behaviours::all().map(|behaviour| behaviour.name).collect();
         return Err(Error::Unknown { kind: "behaviour", name: name.clone(), known: known.join(", ") });
     }
     let wanted =
@@ -215,7 +218,7 @@ pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::behaviours::{USUAL, is_whole};
+    use super::behaviour::USUAL;
     use super::*;
     use crate::host::emulator::machine::Outcome;
     use kernel::devices::exit::Reason;
@@ -237,17 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn mixed_lines_are_not_whole() {
-        assert!(is_whole("<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 3>"));
-        assert!(!is_whole("<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 4>"));
-        assert!(!is_whole("<CPU 3 li<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 3>"));
-        assert!(!is_whole(""));
-    }
-
-    #[test]
     fn names_are_distinct() {
-        for (index, behaviour) in BEHAVIOURS.iter().enumerate() {
-            assert!(BEHAVIOURS[..index].iter().all(|other| other.name != behaviour.name), "{}", behaviour.name);
+        for (index, behaviour) in behaviours::all().enumerate() {
+            assert!(behaviours::all().take(index).all(|other| other.name != behaviour.name), "{}", behaviour.name);
         }
     }
 }

@@ -7,7 +7,7 @@ use sim::session::{LONGEST_LINE, Session};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
-/// Call primitives on the hosted machine, one a line of JSON
+/// Call primitives on the hosted machine; each call is a line of JSON
 ///
 /// Each line of the standard input is answered by a line of JSON on the standard output:
 ///
@@ -17,15 +17,15 @@ use std::process::ExitCode;
 ///   {"machine":{"memory":"2GiB","cpus":8}} another machine, as the first line only
 ///   {"help":true}                          all calls with their arguments, fields and scalars
 ///
-/// At a terminal there is a prompt with completion and history. A line that cannot be obeyed is answered by
-/// {"error":…} and changes nothing. The exit status is 0 at the end of the input, whatever the lines said, and 1 only where
-/// the input cannot be read or the output not be written.
+/// A terminal gets a prompt with completion and history. A line that is not a valid request is answered by {"error":…}
+/// and changes nothing. The exit status is 0 at the end of the input, even if lines were refused, and 1 if the input
+/// cannot be read or the output cannot be written.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 #[allow(rustdoc::broken_intra_doc_links, reason = "it is the text of --help: brackets are JSON's")]
 pub struct Arguments {}
 
-/// Makes the calls that are typed, until the input ends.
+/// Answers the lines that are typed, until the input ends.
 pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
     let mut session = Session::new();
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
@@ -41,7 +41,7 @@ fn answer(session: &mut Session, input: &mut impl BufRead, output: &mut impl Wri
     let mut line = Vec::new();
     while read_line(input, &mut line).map_err(Error::stream("read the standard input"))? {
         if let Some(reply) = session.line(&line) {
-            // A caller that waits for the answer before it sends the next line gets it now.
+            // Flush the reply, because the caller may wait for it before it sends the next line.
             let written = writeln!(output, "{reply}").and_then(|()| output.flush());
             written.map_err(Error::stream("write to the standard output"))?;
         }
@@ -49,8 +49,8 @@ fn answer(session: &mut Session, input: &mut impl BufRead, output: &mut impl Wri
     Ok(())
 }
 
-/// Reads a line without its line feed; false at the end of the input. Of a line that is too long only so much is kept
-/// that its length is noticed.
+/// Reads a line without its line feed; false at the end of the input. Of a line that is too long, it keeps one byte
+/// more than the limit, so that the caller notices.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let most = LONGEST_LINE as u64 + 2;

@@ -19,9 +19,9 @@ pub fn run(session: &mut Session) -> Result<(), Error> {
         Editor::with_config(config).map_err(|error| failed(error, "start the prompt"))?;
     editor.set_helper(Some(Words(words())));
     let history = workspace::target().join("call-history");
-    // The file does not exist before the first time, and the prompt works without it.
+    // The history file does not exist before the first use, and the prompt works without it.
     let _ = editor.load_history(&history);
-    println!(r#"{{"help":true}} says what can be asked; Tab completes names; Ctrl-D ends"#);
+    println!(r#"{{"help":true}} lists the requests; Tab completes names; Ctrl-D ends"#);
     loop {
         match editor.readline("cairn> ") {
             Ok(line) => session.line(line.as_bytes()).into_iter().for_each(|reply| println!("{reply}")),

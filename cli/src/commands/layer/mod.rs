@@ -13,23 +13,26 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Show the layer: fresh (what ends processes) and passed through (64 primitives, two accessors)
+/// Show the layer's primitives: those that Cairn adds, and those of the reference, with the memory
+/// accessors
 ///
-/// What each primitive reads, writes and logs, and how it can be stuck, is found by running it symbolically over all its
-/// paths; what is proved of it, by proving everything. A primitive that is not written yet is shown as missing. The exit
-/// status is 1 if something is not proved, or a primitive's effects could not be found.
+/// For each primitive, the command shows what it reads, writes and logs, and how it can be stuck. It finds this out by
+/// running the primitive symbolically over all its paths. It also runs all proofs, and shows what is proved of each
+/// primitive. A primitive that is not written yet is shown as missing. The exit status is 1 if something is not proved,
+/// or if the effects of a primitive could not be found.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Write one page that needs nothing else: cards, a filter, and which primitive touches which field
+    /// Write one self-contained page: a card for each primitive, a filter, and a table of the fields
+    /// that each primitive touches
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Draw which primitive touches which field
+    /// Draw a picture of the fields that each primitive touches
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Write everything as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Leave the proofs out, which take longest
+    /// Leave out the proofs, which take longest
     #[arg(long)]
     no_proofs: bool,
 }
@@ -57,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     Ok(if found && proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The picture of the README.
+/// Draws the picture of the README.
 const PICTURE: &str = "docs/layer.svg";
 
 /// Checks that the picture of the layer is up to date.
@@ -67,7 +70,7 @@ pub fn check_picture() -> Result<Counts, Error> {
     let interface = Interface::new(&prover::effects(prove::cores()), 0.0, None);
     let is_fresh = drawn == picture::picture(&interface);
     if !is_fresh {
-        println!("  {PICTURE} is stale: draw it again by cargo cairn layer --no-proofs --svg {PICTURE}");
+        println!("  {PICTURE} is stale; regenerate it: cargo cairn layer --no-proofs --svg {PICTURE}");
     }
     Ok(Counts::one(PICTURE, is_fresh))
 }

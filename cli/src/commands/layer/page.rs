@@ -3,14 +3,14 @@
 use super::print::{place, signature, summary};
 use ::layer::core::fields::FIELDS;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use prover::{Entry, Interface, ObjectEntries, Places, Row, Written};
+use prover::{Entry, Interface, ObjectEntries, Places, ReportRow, Written};
 use std::collections::BTreeSet;
 
 /// The page.
 pub fn page(interface: &Interface) -> String {
     let groups = [
-        ("Accessors", "what a load or store instruction of a program means", &interface.accessors),
-        ("Accessors in guest mode", "what a load or store instruction of a guest means", &interface.in_guest_mode),
+        ("Accessors", "the meaning of a load or store instruction of a program", &interface.accessors),
+        ("Accessors in guest mode", "the meaning of a load or store instruction of a guest", &interface.in_guest_mode),
     ];
     let page = html! {
         (DOCTYPE)
@@ -27,8 +27,8 @@ pub fn page(interface: &Interface) -> String {
                 (contents(interface))
                 main {
                     @for object in &interface.passthrough { (cards(object)) }
-                    @for (name, says, entries) in groups {
-                        (cards(&ObjectEntries { name, says, entries: entries.clone() }))
+                    @for (name, description, entries) in groups {
+                        (cards(&ObjectEntries { name, description, entries: entries.clone() }))
                     }
                     (matrix(interface))
                 }
@@ -49,7 +49,7 @@ fn header(interface: &Interface) -> Markup {
                 p {
                     "In the same run: " (proofs.proved)
                     " primitives, internal functions, entries of the kernel and theorems are proved; "
-                    @if open == 0 { "nothing is open" } @else { (open) " are NOT proved" } "."
+                    @if open == 0 { "none is open" } @else { (open) " are NOT proved" } "."
                 }
             }
             p.formula {
@@ -86,7 +86,7 @@ fn contents(interface: &Interface) -> Markup {
                     }
                 }
                 li { a href="#accessors" { "Accessors" } }
-                li { a href="#matrix" { "Who touches what" } }
+                li { a href="#matrix" { "Which primitive touches which field" } }
             }
         }
     }
@@ -109,7 +109,7 @@ fn prose(text: &str) -> Markup {
 fn cards(object: &ObjectEntries) -> Markup {
     html! {
         section.object id=(anchor(object.name)) {
-            h2 { (object.name) " " small { (object.says) } }
+            h2 { (object.name) " " small { (object.description) } }
             div.cards { @for entry in &object.entries { (card(entry)) } }
         }
     }
@@ -134,12 +134,12 @@ fn card(entry: &Entry) -> Markup {
     let touched = effects.reads.iter().chain(&effects.writes).map(|(name, parts)| place(name, parts));
     let found: Vec<String> =
         touched.chain(effects.events.iter().cloned()).chain(effects.stuck.keys().cloned()).collect();
-    let find = format!("{number} {name} {} {} {}", written.kind, found.join(" "), written.says).to_lowercase();
+    let find = format!("{number} {name} {} {} {}", written.kind, found.join(" "), written.description).to_lowercase();
     html! {
         article.card.silent[effects.is_silent()] id=(name) data-find=(find) {
             h3 { i { (number) } " " a href={ "#" (name) } { (signature(entry, written)) } }
             p.badges { (badges(written)) }
-            p { (prose(&written.says)) }
+            p { (prose(&written.description)) }
             dl {
                 (guard(written))
                 (row("reads", "r", &effects.reads))
@@ -209,8 +209,8 @@ fn row(title: &str, class: &str, places: &Places) -> Markup {
     }
 }
 
-fn details(proof: &Row) -> Markup {
-    let Row { paths, successful_paths, obligations, .. } = proof;
+fn details(proof: &ReportRow) -> Markup {
+    let ReportRow { paths, successful_paths, obligations, .. } = proof;
     html! {
         dt { "proof" }
         dd {
@@ -264,12 +264,12 @@ fn matrix(interface: &Interface) -> Markup {
     html! {
         section #matrix {
             h2 {
-                "Who touches what "
-                small { "r reads, w writes where it succeeds; a click on a field filters" }
+                "Which primitive touches which field "
+                small { "r: reads; w: writes if it succeeds; click a field to filter" }
             }
             p.quiet {
                 "mode: pg, ikern, ihost, ipt, init, in_intr, PT. "
-                "A column without a mark is a field that nothing touches yet."
+                "A column without a mark is a field that no primitive touches yet."
             }
             div.scroll {
                 table {
@@ -337,7 +337,8 @@ mod tests {
         for outside in ["http://", "https://", "src=", "@import", "<link"] {
             assert!(!page.contains(outside), "{outside}");
         }
-        // Everything that can be called has an article; internal functions are parts of others.
+        // Every function that can be called has an article; internal functions are parts of other
+        // articles.
         let callable = layer::catalogue::TABLE.iter().filter(|row| row.kind != Kind::Internal);
         assert_eq!(page.matches("<article").count(), callable.count());
         for id in ["palloc", "cons_buf_read", "exec_store"] {

@@ -25,8 +25,8 @@ pub fn picture(interface: &Interface) -> String {
     let groups = groups.chain([("Accessors", &interface.accessors), ("In guest mode", &interface.in_guest_mode)]);
     let mut rows = Vec::new();
     for (name, entries) in groups {
-        rows.push(Row::Object(name));
-        rows.extend(entries.iter().map(Row::Primitive));
+        rows.push(PictureRow::Object(name));
+        rows.extend(entries.iter().map(PictureRow::Primitive));
     }
     let top = MARGIN + 2 * CELL + FIELDS;
     let (width, height) = (NAMES + CELL * columns.len() + 4 * MARGIN, top + CELL * rows.len() + MARGIN);
@@ -48,17 +48,17 @@ pub fn picture(interface: &Interface) -> String {
 }
 
 /// A row of the picture.
-enum Row<'a> {
+enum PictureRow<'a> {
     Object(&'a str),
     Primitive(&'a Entry),
 }
 
-impl Row<'_> {
+impl PictureRow<'_> {
     /// Draws the row with its upper edge at `y`.
     fn draw(&self, y: usize, columns: &[String]) -> Markup {
         match self {
-            Row::Object(name) => html! { text.object x=(MARGIN) y=(y + CELL - 3) { (name) } },
-            Row::Primitive(entry) => html! {
+            PictureRow::Object(name) => html! { text.object x=(MARGIN) y=(y + CELL - 3) { (name) } },
+            PictureRow::Primitive(entry) => html! {
                 text x=(MARGIN + CELL) y=(y + CELL - 3) { (entry.name) }
                 @for (i, name) in columns.iter().enumerate() {
                     @if let Some(class) = mark(entry, name) {

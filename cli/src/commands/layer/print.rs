@@ -7,23 +7,24 @@ use std::collections::BTreeSet;
 pub fn interface(interface: &Interface) {
     println!("fresh: {}", if interface.fresh.is_empty() { "none".to_string() } else { interface.fresh.join(", ") });
     for object in &interface.passthrough {
-        println!("\n{} ({})", object.name, object.says);
+        println!("\n{} ({})", object.name, object.description);
         object.entries.iter().for_each(entry);
     }
-    println!("\nAccessors (what a load or store instruction of a program means)");
+    println!("\nAccessors (the meaning of a load or store instruction of a program)");
     interface.accessors.iter().for_each(entry);
-    println!("\nAccessors in guest mode (what a load or store instruction of a guest means)");
+    println!("\nAccessors in guest mode (the meaning of a load or store instruction of a guest)");
     interface.in_guest_mode.iter().for_each(entry);
     println!("\n{}", summary(interface));
 }
 
-/// How much of the layer is written, and how long finding its effects took.
+/// How many primitives are written, and how long finding their effects took.
 pub fn summary(interface: &Interface) -> String {
     let is_fresh = |entry: &&Entry| interface.fresh.contains(&entry.name);
     let numbered = || interface.passthrough.iter().flat_map(|object| &object.entries).filter(|entry| !is_fresh(entry));
     let written = numbered().filter(|entry| entry.written.is_some()).count();
     let effects = format!(
-        "fresh {} + passed through {written} of {} primitives and {} accessors; what they do was found in {:.1} s",
+        "{} added by Cairn, and {written} of the reference's {} primitives and {} accessors; their effects were \
+         found in {:.1} s",
         interface.fresh.len(),
         numbered().count(),
         interface.accessors.len(),
@@ -38,7 +39,7 @@ pub fn summary(interface: &Interface) -> String {
     }
 }
 
-fn proof(entry: &Entry) -> Option<&prover::Row> {
+fn proof(entry: &Entry) -> Option<&prover::ReportRow> {
     entry.written.as_ref()?.proof.as_ref()
 }
 
@@ -49,7 +50,7 @@ fn entry(entry: &Entry) {
         return;
     };
     println!("{number:>4} {}  [{}]{}", signature(entry, written), written.kind, status(written));
-    line("", &written.says);
+    line("", &written.description);
     let effects = &written.effects;
     line("stuck:", &list(effects.stuck.keys()));
     line("reads:", &places(&effects.reads));

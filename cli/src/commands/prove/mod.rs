@@ -20,9 +20,9 @@ const TIMEOUT: u32 = 60;
 
 /// Prove primitives, entries of the kernel and theorems of the layer
 ///
-/// For all states that satisfy the invariant and all arguments: the exit status is 0 if everything that was asked for
-/// is proved and, where that is everything, each branch of the code is taken both ways or explained. What the solver
-/// cannot decide in time is not proved.
+/// The proofs are for all arguments and all states that satisfy the invariant. The exit status is 0 if everything
+/// that was asked for is proved. If no names are given, each branch of the code must also be taken both ways, or be
+/// explained. A query that the solver cannot decide in time counts as not proved.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Primitives, entries or theorems, by name [default: all]
@@ -31,37 +31,37 @@ pub struct Arguments {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Seconds that the solver gets for one question
+    /// Time limit of the solver for one query, in seconds
     #[arg(long, value_name = "S", default_value_t = TIMEOUT, value_parser = clap::value_parser!(u32).range(1..=3600))]
     timeout: u32,
-    /// The solver: `embedded`, which needs nothing installed, or an SMT-LIB reader such as z3, by its name on the
-    /// search path or its file [default: the pinned z3, or the one on the search path, or the embedded one]
+    /// The solver: `embedded` for the built-in solver, or the name or path of an SMT-LIB solver such as z3
+    /// [default: the pinned z3 if installed, otherwise z3 on the search path, otherwise the embedded solver]
     #[arg(long, value_name = "PROGRAM", value_parser = choice)]
     solver: Option<Choice>,
-    /// Ask all other solvers that there are (the embedded one, z3, cvc5) every query as well: none may contradict
+    /// Also put every query to all other available solvers (embedded, z3, cvc5); fail if one of them contradicts
     #[arg(long)]
     cross_check: bool,
-    /// Ask the solver every query, also those that it has answered before; without it, what it said of the very same
-    /// question, everything that is asserted in it included, counts (target/answers)
+    /// Put every query to the solver, even if the cache (target/answers) has the answer to the same query with the
+    /// same assertions
     #[arg(long)]
     no_cache: bool,
-    /// Proofs at the same time [default: one a core]
+    /// Number of proofs that run at the same time [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Write each counterexample that was replayed as a Rust test into this directory; its place is sim/tests
+    /// Write each confirmed counterexample as a Rust test into this directory; its place is sim/tests
     #[arg(long, value_name = "DIR")]
     emit_test: Option<PathBuf>,
-    /// Print what is assumed, and what the types make true
+    /// Print the assumptions, and the ranges that follow from the types
     #[arg(long)]
     assumptions: bool,
-    /// Write what is proved, assumed and trusted as a page (Markdown)
+    /// Write a page (Markdown) of what is proved, assumed and trusted
     #[arg(long, value_name = "FILE", conflicts_with = "wanted")]
     document: Option<PathBuf>,
-    /// Instead of proving, try what happens if one operator of a primitive is wrong: some proof of those that are wanted
-    /// must notice each such mutant
+    /// Do not prove, but test the proofs with mutants: primitives with one wrong operator each. At least one of the
+    /// chosen proofs must fail for each mutant
     #[arg(long)]
     mutants: bool,
-    /// Of the mutants, only every N-th
+    /// Test only every N-th mutant
     #[arg(long, value_name = "N", requires = "mutants", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     every: u16,
 }
@@ -85,7 +85,7 @@ impl Default for Arguments {
     }
 }
 
-/// Proves what was asked for, or tries its mutants, and prints the report.
+/// Proves the named rows, or tries their mutants, and prints the report.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if arguments.mutants {
         let report = try_mutants(arguments)?;
@@ -112,7 +112,7 @@ fn write_json(arguments: &Arguments, report: &impl Serialize) -> Result<(), Erro
     std::fs::write(path, text + "\n").map_err(Error::file("write", path))
 }
 
-/// The test tries one of so many mutants of the primitives, and of these entries.
+/// The command `test` tries one in this many mutants of the primitives, and of these entries.
 const SAMPLES: [(&[&str], u16); 2] = [(&[], 20), (&["exited", "wait", "wake"], 10)];
 
 /// Tries some of the mutants and prints the surviving ones; returns how many were killed or are explained.
@@ -120,7 +120,7 @@ pub fn try_some_mutants() -> Result<Counts, Error> {
     SAMPLES.into_iter().map(|(names, every)| try_sample(names, every)).sum()
 }
 
-/// Tries one of `every` so many mutants of the named entries, or, without names, of all primitives.
+/// Tries every `every`-th mutant of the named entries, or of all primitives if no names are given.
 fn try_sample(names: &[&str], every: u16) -> Result<Counts, Error> {
     let wanted = names.iter().map(ToString::to_string).collect();
     let report = try_mutants(&Arguments { mutants: true, every, wanted, ..Arguments::default() })?;
@@ -141,7 +141,7 @@ pub fn prove_all() -> Result<Counts, Error> {
     let written = std::fs::read_to_string(&page).map_err(Error::file("read", &page))?;
     let is_fresh = written == report.document();
     if !is_fresh {
-        println!("  {DOCUMENT} is stale: write it again by cargo cairn prove --document {DOCUMENT}");
+        println!("  {DOCUMENT} is stale; regenerate it: cargo cairn prove --document {DOCUMENT}");
     }
     print::page(&report.page);
     report.coverage.iter().for_each(print::branches);
@@ -152,7 +152,7 @@ pub fn prove_all() -> Result<Counts, Error> {
     Ok(rows.chain(branches).chain(pages).sum())
 }
 
-/// Writes the counterexamples that were replayed as tests.
+/// Writes the confirmed counterexamples as tests.
 fn emit_tests(report: &Report, directory: &Path) -> Result<(), Error> {
     for test in report.tests() {
         std::fs::create_dir_all(directory).map_err(Error::file("write", directory))?;
@@ -200,7 +200,7 @@ fn try_mutants(arguments: &Arguments) -> Result<MutantReport, Error> {
     Ok(report?)
 }
 
-/// Proves what was asked for, with a progress bar.
+/// Proves the named rows, with a progress bar.
 pub fn prove(arguments: &Arguments) -> Result<Report, Error> {
     let bar = bar();
     let report = prover::run(&options(arguments)?, &mut |progress| match progress {
@@ -236,7 +236,7 @@ fn pinned() -> Option<PathBuf> {
 fn solver() -> Choice {
     pinned().or_else(|| tools::find("z3")).map_or_else(
         || {
-            eprintln!("there is no z3: the embedded solver is used, which is slow; `cargo cairn setup` installs z3");
+            eprintln!("z3 is not installed, so the slow embedded solver is used; `cargo cairn setup` installs z3");
             Choice::Embedded
         },
         Choice::Program,

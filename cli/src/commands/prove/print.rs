@@ -2,23 +2,23 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use prover::{
-    Branches, Failure, Fate, MutantReport, Opinion, Page, Reason, Report, Row, Slowest, Standing, Status, Trial,
+    Branches, Failure, Fate, MutantReport, Opinion, Page, Reason, Report, ReportRow, Slowest, Standing, Status, Trial,
 };
 
 /// Most cells of a state that are printed; the JSON file has all of them.
 const MOST_CELLS: usize = 40;
 
-/// Prints the table, what is not proved, the summary and, if asked for, the assumptions.
+/// Prints the table, what is not proved, the summary and, on request, the assumptions.
 pub fn report(report: &Report, assumptions: bool) {
     println!("{}", table(report));
     failures(report);
     if assumptions {
         println!("true by construction:");
-        report.by_construction.iter().for_each(|clause| println!("  {}: {}", clause.name, clause.says));
+        report.by_construction.iter().for_each(|clause| println!("  {}: {}", clause.name, clause.description));
         println!("what others do:");
-        report.by_theorems.iter().for_each(|clause| println!("  {}: {}", clause.name, clause.says));
+        report.by_theorems.iter().for_each(|clause| println!("  {}: {}", clause.name, clause.description));
         println!("assumed:");
-        report.assumed.iter().for_each(|assumption| println!("  {}: {}", assumption.name, assumption.says));
+        report.assumed.iter().for_each(|assumption| println!("  {}: {}", assumption.name, assumption.description));
     }
     if let Some(coverage) = &report.coverage {
         page(&report.page);
@@ -29,7 +29,8 @@ pub fn report(report: &Report, assumptions: bool) {
     }
     if let (all, known @ 1..) = report.queries() {
         println!(
-            "{known} of {all} queries were answered before (target/answers): --no-cache asks the solver all of them"
+            "{known} of {all} queries were answered from the cache (target/answers); --no-cache asks the solver all \
+             of them"
         );
     }
     let summary = &report.summary;
@@ -44,7 +45,7 @@ pub fn report(report: &Report, assumptions: bool) {
     for Opinion { solver, decided, undecided, disagreements, lost } in &summary.opinions {
         println!("{solver}: {decided} queries decided, {undecided} not decided, {disagreements} disagreements");
         if let Some(lost) = lost {
-            println!("  it was not asked to the end: {lost}");
+            println!("  it dropped out: {lost}");
         }
     }
 }
@@ -67,7 +68,7 @@ pub fn branches(coverage: &Branches) {
         println!("    {} is never {}", branch.at, branch.never);
     }
     for stale in &coverage.stale {
-        println!("    {} has no `{}` that is never {}, as is explained", stale.file, stale.line, stale.never);
+        println!("    stale explanation: {}: `{}` is never {}", stale.file, stale.line, stale.never);
     }
 }
 
@@ -97,7 +98,7 @@ fn table(report: &Report) -> Table {
     table
 }
 
-fn status(row: &Row) -> String {
+fn status(row: &ReportRow) -> String {
     let word = row.status.word();
     match row.status {
         Status::Proved if row.parts.iter().any(|part| part.unreachable) => format!("{word}, unreachable under D"),
@@ -125,16 +126,16 @@ pub fn failures(report: &Report) {
 
 fn print(failure: &Failure) {
     match (failure.reason, failure.state.is_empty()) {
-        (Reason::Counterexample, true) if failure.replayed => println!("  in the state after boot"),
+        (Reason::Counterexample, true) if failure.confirmed => println!("  in the state after boot"),
         (_, true) => {}
-        (Reason::Counterexample, false) if failure.replayed => println!("  in the state after boot, but"),
+        (Reason::Counterexample, false) if failure.confirmed => println!("  in the state after boot, but"),
         (_, false) => println!("  in a state with"),
     }
     for (cell, value) in failure.state.iter().take(MOST_CELLS) {
         println!("    {cell} = {value}");
     }
     if failure.state.len() > MOST_CELLS {
-        println!("    and {} cells more (see --json)", failure.state.len() - MOST_CELLS);
+        println!("    and {} more cells (see --json)", failure.state.len() - MOST_CELLS);
     }
     if !failure.path.is_empty() {
         println!("  on the path");
@@ -143,10 +144,10 @@ fn print(failure: &Failure) {
         println!("    {step}");
     }
     match failure.reason {
-        Reason::Counterexample if failure.replayed => println!("  replayed: {}", failure.ending),
-        Reason::Counterexample => println!("  not replayed: {}", failure.ending),
+        Reason::Counterexample if failure.confirmed => println!("  confirmed: {}", failure.ending),
+        Reason::Counterexample => println!("  not confirmed: {}", failure.ending),
         Reason::Contract => println!("  a contract admits more than its primitive does: {}", failure.ending),
-        Reason::NotReplayed => println!("  the prover's own fault: {}", failure.ending),
+        Reason::Spurious => println!("  the prover's own fault: {}", failure.ending),
         _ => {}
     }
 }
@@ -202,6 +203,6 @@ pub fn unnoticed(report: &MutantReport) {
         println!("{subject}: {what}: {at}: {operator:?} {change:?}\n    {line}");
     }
     for stale in &report.stale {
-        println!("stale explanation, no such mutant survives: {}: {}", stale.file, stale.line);
+        println!("stale explanation (no such mutant survives): {}: {}", stale.file, stale.line);
     }
 }

@@ -51,7 +51,11 @@ fn counts(line: &str) -> Option<(&str, [u64; 3])> {
 impl fmt::Display for Lives {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Lives { kills, exits, waits, refusals } = self;
-        write!(formatter, "{kills} kills, {exits} exits, {waits} waits, {refusals} refused for want of such a child")
+        write!(
+            formatter,
+            "{kills} kills, {exits} exits, {waits} waits, {refusals} refused because there is no such \
+         child"
+        )
     }
 }
 

@@ -1,5 +1,5 @@
 //! `cairn storm`: keeps every CPU of the booted kernel busy with programs that never end, and evaluates the invariant
-//! all the while.
+//! at regular intervals.
 
 mod lives;
 
@@ -18,24 +18,26 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Keep the booted kernel busy, and evaluate the invariant on it all the while
+/// Keep the booted kernel busy, and evaluate the invariant on its state at regular intervals
 ///
-/// `storm` is 8 processes a CPU that fault, yield, are refused and send messages around a ring of all CPUs, and check what
-/// they compute; `fuzz` is as many that make random system calls, and kill and wait for each other; `life` starts children without
-/// end on each CPU, which end, are stopped, or are killed, and asks whether everything has come back. The exit status is 0 if
-/// the kernel went on, the invariant held at each checkpoint, no process saw anything wrong, and none ended that should go on.
+/// There are three loads. `storm`: on each CPU 8 processes fault, yield, make calls that are refused, send messages
+/// around a ring of all CPUs, and check what they compute. `fuzz`: on each CPU 8 processes make random system calls,
+/// and kill and wait for each other. `life`: on each CPU a program starts children without end; they exit, are stopped,
+/// or are killed, and it checks that all their pages have come back. The exit status is 0 if the kernel kept running,
+/// the invariant held at each checkpoint, no process found an error, and no process ended that should go on.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// What to run
+    /// Load to run
     #[arg(value_enum, default_value_t = What::Storm)]
     what: What,
-    /// For how long
+    /// Duration
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     seconds: Duration,
-    /// Until so many system calls were made, however long it takes
+    /// Run until so many system calls were made, instead of for a fixed time
     #[arg(long, value_name = "NUMBER", conflicts_with = "seconds")]
     calls: Option<u64>,
-    /// Of `life`: until so many children have ended; then all pages must be free as before
+    /// Only for `life`: run until so many children have ended; then all pages must be free as
+    /// before
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["seconds", "calls"], value_parser = clap::value_parser!(u32).range(1..))]
     processes: Option<u32>,
     /// Time between two checkpoints
@@ -44,23 +46,23 @@ pub struct Arguments {
     /// Number of CPUs
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::mm::layout::MAX_CPUS as i64))]
     cpus: u32,
-    /// Fixes what `fuzz` calls; each further CPU has one more
+    /// Seed of the calls of `fuzz`; each further CPU uses the next number
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=i64::from(SEEDS - kernel::mm::layout::MAX_CPUS as u32)))]
     seed: u32,
-    /// Boot a kernel that panics where arithmetic overflows and where locks are taken out of order
+    /// Boot a kernel that panics if arithmetic overflows or a lock is taken out of order
     #[arg(long)]
     checked: bool,
-    /// Show the console
+    /// Show the console output
     #[arg(long)]
     show: bool,
 }
 
-/// What keeps a kernel busy.
+/// The programs that keep a kernel busy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum What {
     /// Processes that work together.
     Storm,
-    /// Processes that make no sense.
+    /// Processes that make random calls.
     Fuzz,
     /// Processes that end.
     Life,
@@ -70,7 +72,8 @@ impl What {
     /// Every load.
     pub const ALL: [What; 3] = [What::Storm, What::Fuzz, What::Life];
 
-    /// The mark of a process that has found something wrong. Processes that `fuzz` starts complain rightly.
+    /// The mark of a process that has found something wrong. A process that `fuzz` starts prints the mark
+    /// only for a real error.
     fn complaint(self) -> &'static str {
         match self {
             What::Storm | What::Life => ": FAILED: ",
@@ -155,7 +158,7 @@ impl Storm {
             problems.extend(Lives::of(&ran.console).lacks().iter().map(|what| format!("there were no {what}")));
         }
         match &ran.watched {
-            None => problems.push("nobody watched the machine".to_owned()),
+            None => problems.push("the machine was not watched".to_owned()),
             Some(watched) => {
                 problems.extend(watched.violations.iter().cloned());
                 if watched.checkpoints == 0 && problems.is_empty() {
@@ -169,12 +172,12 @@ impl Storm {
         }
         let done = ran.console.lines().filter(|line| line.ends_with(" processes, 0 pages missing")).count();
         if self.processes.is_some() && done < self.cpus as usize {
-            problems.push(format!("on {done} of {} CPUs all quota has come back", self.cpus));
+            problems.push(format!("on {done} of {} CPUs the whole quota has come back", self.cpus));
         }
         problems
     }
 
-    /// Whether this process has ended, or has ended in this way, although it should run on.
+    /// Whether this process should have gone on, but has ended, or has ended in this way.
     fn should_go_on(&self, ended: &Ended) -> bool {
         let is_good = ended.end == End::Exited { status: 0 };
         match self.what {
@@ -204,7 +207,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return Err(Error::OnlyOfLife);
     }
     let kind = if checked { Kind::Checked } else { Kind::Fast };
-    // With a number of processes, the last process switches the machine off.
+    // If a number of processes is given, the last process switches the machine off.
     let until = processes.is_none().then_some(calls.map_or(Until::Time(seconds), Until::Calls));
     if what == What::Fuzz {
         eprintln!("the seed is {seed}");
@@ -218,13 +221,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     if problems.is_empty() {
         let (seconds, ended) = (ran.time.as_secs_f64(), ran.ended());
-        println!(
-            "all was well for {seconds:.1} s; {ended} processes have ended, {:.0} a second",
-            ended as f64 / seconds
-        );
+        println!("no errors in {seconds:.1} s; {ended} processes have ended, {:.0} a second", ended as f64 / seconds);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("error: not as it should be, after {:.1} s:", ran.time.as_secs_f64());
+    println!("error: the load failed, after {:.1} s:", ran.time.as_secs_f64());
     problems.iter().take(SHOWN).for_each(|problem| println!("  {problem}"));
     if problems.len() > SHOWN {
         println!("  and {} more", problems.len() - SHOWN);
@@ -277,7 +277,7 @@ mod tests {
         // A process that should run on.
         assert_eq!(storm("cairn: CPU 0: thread 73 (storm) exited with status 0\n").len(), 1);
         assert_eq!(storm("cairn: CPU 0: storm not started: no such program\n").len(), 1);
-        // Ends of programs that nobody has asked for do not concern the fuzzer.
+        // The fuzzer does not judge the ends of programs that the boot list did not start.
         let lives =
             "fuzz on CPU 1: 1 kills, 1 waits, 1 refusals\ncairn: CPU 0: thread 73 (fuzz) exited with status 1\n";
         let fuzz = |line: &str| problems(What::Fuzz, &format!("{lives}{line}"), None, watched());

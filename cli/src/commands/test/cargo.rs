@@ -1,4 +1,4 @@
-//! Runs `cargo test` and counts the results.
+//! Runs cargo, and counts the results of `cargo test`.
 
 use crate::host::child;
 use crate::host::counts::Counts;
@@ -8,21 +8,26 @@ use std::env;
 use std::io;
 use std::process::{Command, Stdio};
 
+/// The command that runs cargo at the root of the tree with these arguments and environment variables.
+pub fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    command.current_dir(workspace::root()).args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
 /// Runs `cargo test` with these arguments and environment variables, and counts the results. The output is shown where
 /// tests failed.
 pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Counts, Error> {
-    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let begin = || -> io::Result<_> {
         // One pipe for both streams, so that a result follows the line that names its crate.
         let (reader, writer) = io::pipe()?;
-        let mut command = Command::new(&cargo);
-        command.current_dir(workspace::root()).args(["test", "--no-fail-fast", "--color=never"]).args(arguments);
-        command.envs(variables.iter().copied()).stdin(Stdio::null());
+        let mut command = cargo(&["test", "--no-fail-fast", "--color=never"], variables);
+        command.args(arguments);
         let child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
-        // The command holds the other end of the pipe, and is dropped here.
+        // Dropping the command closes its end of the pipe.
         Ok((reader, child))
     };
-    let (reader, mut child) = begin().map_err(Error::start(&cargo))?;
+    let (reader, mut child) = begin().map_err(Error::start("cargo"))?;
     let mut tally = Tally::default();
     let lines = child::lines(reader);
     while let Some(line) = child::line(&lines, &mut child, "cargo test", child::LIMIT)? {

@@ -1,6 +1,7 @@
 //! `cairn test`: sets up what is missing, and runs all tests.
 
 mod cargo;
+mod lints;
 mod page;
 
 use crate::commands::bench;
@@ -22,12 +23,13 @@ use std::iter;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Set up what is missing and run everything: tests, proofs, boots, programs on all machines
+/// Set up what is missing and run everything: tests, lints, proofs, boots, programs on all machines
 ///
-/// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
+/// The exit status is 0 if nothing failed. A step that cannot run on this host is skipped and
+/// counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell]
+    /// Steps to run [default: all, in this order: setup, tests, lints, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -46,10 +48,11 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { key: "setup", name: "setup", run: set_up },
     Step { key: "tests", name: "unit and property tests", run: workspace_tests },
+    Step { key: "lints", name: "the documentation, and the minimum version of Rust", run: lints::lint_all },
     Step { key: "loom", name: "every interleaving on locks and doorbells", run: loom },
     Step { key: "proofs", name: "proofs", run: proofs },
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
-    Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
+    Step { key: "pages", name: "the how-to pages of docs/", run: page::follow_all },
     Step { key: "boots", name: "boots", run: try_boots },
     Step { key: "bench", name: "the bench, twice", run: bench },
     Step { key: "programs", name: "programs on all machines", run: programs },
@@ -70,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     for (number, Step { key, name, run }) in (1..).zip(&wanted) {
         println!("[{number}/{}] {name}", wanted.len());
         let begin = Instant::now();
-        // A step that cannot be run must not hide the others' results.
+        // If a step cannot be run, the results of the others must still appear.
         let mut counts = run().unwrap_or_else(|error| {
             println!("  error: {error}");
             Counts::one("the step itself", false)
@@ -102,7 +105,7 @@ fn loom() -> Result<Counts, Error> {
     cargo_test(&arguments, &[("RUSTFLAGS", "--cfg loom")])
 }
 
-/// The proofs, and what is drawn from the layer's code.
+/// The proofs, and the pages that are made from the layer's code.
 fn proofs() -> Result<Counts, Error> {
     Ok([prove::prove_all()?, layer::check_picture()?].into_iter().sum())
 }
@@ -127,8 +130,8 @@ const ROWS: [&str; 10] = [
     "palloc_full",
 ];
 
-/// Checks that the bench gives all its rows, and the same figures in each of its two runs. The speed of the kernel is
-/// not tested.
+/// Checks that the bench gives all its rows, and the same figures in each of its two runs. Whether the kernel is fast
+/// enough is not tested here.
 fn bench() -> Result<Counts, Error> {
     if !Emulator::Qemu.is_there() {
         println!("  skipped  {}: it is not installed", Emulator::Qemu);
@@ -179,7 +182,7 @@ fn storm() -> Result<Counts, Error> {
         let (ran, problems) =
             Storm { what, cpus, seed: 1, processes: None, watch, kind: Kind::Checked, show: false }.run()?;
         match (problems.first(), ran.watched) {
-            (Some(problem), _) => println!("  FAILED   {what:?}: {problem}, and {} problems more", problems.len() - 1),
+            (Some(problem), _) => println!("  FAILED   {what:?}: {problem}, and {} more problems", problems.len() - 1),
             (None, Some(watched)) => println!("  passed   {what:?}: {watched}"),
             (None, None) => println!("  passed   {what:?}"),
         }
@@ -207,7 +210,7 @@ fn everywhere(names: &[String]) -> Result<Counts, Error> {
         let problems = job.problems(&ran);
         match problems.first() {
             None => println!("  passed   {machine}: all {} {what} ended as expected", ran.ended()),
-            Some(problem) => println!("  FAILED   {machine}: {problem}, and {} differences more", problems.len() - 1),
+            Some(problem) => println!("  FAILED   {machine}: {problem}, and {} more differences", problems.len() - 1),
         }
         Counts::one(format!("{what}, {machine}"), problems.is_empty())
     };
@@ -231,7 +234,7 @@ fn shell() -> Result<Counts, Error> {
         let mut problems = programs::session::problems(&ran.console);
         problems.extend(ran.failure.map(|failure| failure.to_string()));
         if problems.is_empty() {
-            println!("  passed   {machine}: the shell does what it is told");
+            println!("  passed   {machine}: the session with the shell went as expected");
         } else {
             println!("  FAILED   {machine}: {}\n{}", problems.join("; "), ran.console);
         }

@@ -17,7 +17,7 @@ const LEFT_OUT: &[&str] = &["target", ".git"];
 /// Directories in which cargo keeps the built dependencies of the tree: a copy need not build them again.
 const BUILT: &[&str] = &["deps", "build", ".fingerprint"];
 
-/// A block of a page that has a meaning.
+/// A block of a page that has a meaning to this test.
 #[derive(PartialEq, Eq, Debug)]
 enum Block<'a> {
     /// A file, and text to append to it.
@@ -40,7 +40,7 @@ fn follow(page: &str) -> Result<Counts, Error> {
     let path = workspace::root().join(page);
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     let Some(blocks) = blocks(&text) else {
-        println!("  FAILED   {page}: it has a block that means nothing");
+        println!("  FAILED   {page}: it has a block of an unknown kind");
         return Ok(Counts::one(page, false));
     };
     let tree = workspace::target().join("page");
@@ -185,7 +185,7 @@ fn edit(tree: &Path, file: &str, change: impl FnOnce(&str) -> Option<String>) ->
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     match change(&text) {
         Some(text) => fs::write(&path, text).map_err(Error::file("write", &path)).map(|()| None),
-        None => Ok(Some(format!("what is to be changed does not stand once in {file}"))),
+        None => Ok(Some(format!("the text to change does not occur exactly once in {file}"))),
     }
 }
 

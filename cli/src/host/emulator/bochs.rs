@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 const GRUB_MENU: &str = "set timeout=0\nmultiboot2 /boot/image";
 /// GRUB's command for a boot archive.
 const GRUB_MODULE: &str = "module2 /boot/archive ";
-/// The text that GRUB hands over with the archive is this word, repeated.
+/// GRUB hands over a text with the archive: this word, repeated.
 const MODULE_WORD: &str = "word ";
 
 /// How long making the disc may take.
@@ -47,7 +47,7 @@ pub const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
 pub const VGA_BIOS: &str = "/usr/share/vgabios/vgabios.bin";
 
 /// The machine, without its CPUs and files. Of the displays of Debian's Bochs, only this one needs no window system and
-/// does not write to the terminal; nobody looks at it.
+/// does not write to the terminal. Its output is not used.
 const MACHINE: &str = "\
 plugin_ctrl: unmapped=1, biosdev=1, serial=1, iodebug=0, speaker=0, parallel=0, gameport=0, extfpuirq=1
 config_interface: textconfig
@@ -73,7 +73,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let files = files.path();
     make_disc(run, files)?;
     let mut machine = String::from(MACHINE);
-    // Bochs measures time in ticks, so its speed makes no difference.
+    // Bochs measures time in ticks, so the value of `ips` makes no difference.
     let _ = writeln!(
         machine,
         "cpu: model=corei7_skylake_x, count={}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1",
@@ -122,7 +122,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
             if log.contains(TRIPLE_FAULT) {
                 Outcome::Reset
             } else {
-                // The last lines say why it gave up.
+                // The last lines of its output contain the reason why it gave up.
                 log.lines().filter(|line| line.contains(GIVES_UP)).for_each(|line| eprintln!("Bochs: {line}"));
                 Outcome::Emulator(status)
             }
@@ -163,7 +163,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 #[derive(Default)]
 struct Console {
     text: String,
-    /// Why the image ended the machine, if it reported that.
+    /// The reason for which the image ended the machine, if the console shows one.
     reason: Option<Reason>,
     /// The output after the machine was stopped, from the debugger's answer on.
     last_words: String,
@@ -172,7 +172,7 @@ struct Console {
 /// Reads the output of Bochs: the debugger's greeting, which ends with a line for each of `cpus`, then the console,
 /// then the debugger's answer.
 fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBool) -> Console {
-    // Bytes that are not yet known to be the console's: at first the greeting, at the end the debugger's answer.
+    // Bytes that may not be the console's: at first the greeting, at the end the debugger's answer.
     let mut rest = Vec::new();
     let mut greeted = false;
     let mut chunk = [0; 4096];
@@ -182,14 +182,14 @@ fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBo
             greeted = true;
             rest.drain(..begin);
         }
-        // Bytes that arrive once the machine is to stop may be the debugger's.
+        // After the machine was asked to stop, new bytes may be the debugger's.
         if greeted && !stopping.load(Ordering::Relaxed) {
             shown.push(&std::mem::take(&mut rest));
         }
     }
     let mut last_words = Vec::new();
     if greeted {
-        // The last such text is the debugger's; a program could have printed an earlier one.
+        // The last such text is the debugger's; an earlier one could be the output of a program.
         let stopped = rest.windows(STOPPED.len()).rposition(|window| window == STOPPED.as_bytes());
         last_words = rest.split_off(stopped.unwrap_or(rest.len()));
         shown.push(&rest);

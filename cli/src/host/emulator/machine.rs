@@ -20,8 +20,8 @@ pub struct Run<'a> {
     pub options: &'a str,
     /// The parts of the machine; on QEMU only, except where stated otherwise.
     pub parts: Parts<'a>,
-    /// The acts on the machine: each once the console shows the text after all that it showed before, and at once where
-    /// the text is empty. On QEMU only.
+    /// The actions on the machine. Each is carried out once the console shows its text after all that it showed before,
+    /// or at once if the text is empty. On QEMU only.
     pub script: &'a [(&'a str, Act<'a>)],
     /// Whether to wait for a debugger on TCP port 1234 before the first instruction; on QEMU only.
     pub gdb: bool,
@@ -79,7 +79,7 @@ impl Parts<'_> {
         Parts { machine: "pc", processor: "max", memory: "2G", topology: None, more: &[], module_text: 0 };
 }
 
-/// An act on a machine.
+/// An action on a machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Act<'a> {
     /// Type this text on its first serial line.

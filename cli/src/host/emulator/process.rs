@@ -13,7 +13,7 @@ pub const POLL: Duration = Duration::from_millis(5);
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Waits for the emulator's end; returns its status, and whether the time was up. If it was, `ask` asks the machine for
-/// its state; its result is kept until the emulator has ended.
+/// its state. The result of `ask` is kept until the emulator has ended.
 pub fn wait<T>(
     child: &mut Child,
     begin: Instant,
@@ -83,7 +83,7 @@ impl Shown {
         let new = &self.text()[before..];
         if self.live && !new.is_empty() {
             let mut out = io::stdout().lock();
-            // A reader that closed our output does not want to see the console.
+            // If the reader has closed our output, it does not want to see the console.
             let _ = out.write_all(new.as_bytes()).and_then(|()| out.flush());
         }
     }

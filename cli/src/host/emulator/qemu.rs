@@ -34,7 +34,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
             let controls = if run.terminal { Controls::Kept } else { Controls::Escaped };
             let shown = Shown::new(controls, run.show || run.terminal);
             scope.spawn(move || {
-                // The acts at the beginning of the script that need no text.
+                // The actions at the beginning of the script that wait for no text.
                 actor.act(&[]);
                 collect(stdout, shown, begin, |console| actor.act(console))
             })
@@ -131,7 +131,7 @@ struct Actor<'a> {
 }
 
 impl Actor<'_> {
-    /// Carries out the acts that are due now that the console shows this.
+    /// Carries out the actions that are due, given the console's text so far.
     fn act(&mut self, console: &[u8]) {
         while let Some(&(text, act)) = self.script.first()
             && let Some(end) = end_of(text.as_bytes(), &console[self.seen..])
@@ -139,7 +139,7 @@ impl Actor<'_> {
             self.seen += end;
             self.script = &self.script[1..];
             match act {
-                // A machine that has ended accepts no input, and its end says why.
+                // A machine that has ended accepts no input, so this is no error.
                 Act::Type(text) => drop(self.keyboard.as_mut().map(|keyboard| keyboard.type_in(text))),
                 Act::Interrupt => self.kept = self.monitor.interrupt().ok(),
                 Act::Monitor(command) => self.kept = self.monitor.command(command).ok(),
@@ -219,7 +219,8 @@ impl Keyboard {
     }
 }
 
-/// How long QEMU may take to connect to a line. It connects before the machine runs, unless it fails.
+/// How long QEMU may take to connect to a line. QEMU connects before the machine runs, unless it
+/// fails.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Accepts the connection that QEMU makes.

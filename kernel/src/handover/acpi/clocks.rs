@@ -31,7 +31,7 @@ const PM_TIMER_EXTENDED: usize = 208;
 /// Flags of the FADT: the timer has 32 bits instead of 24; the hardware has no such timer.
 const TIMER_HAS_32_BITS: u32 = 1 << 8;
 const REDUCED: u32 = 1 << 20;
-/// Offset in the HPET's table of the address of its registers, and bytes of these registers.
+/// Offset of the registers' address in the HPET's table, and bytes of these registers.
 const HPET_REGISTERS: usize = 40;
 const HPET_BYTES: u64 = 1 << 10;
 
@@ -57,7 +57,7 @@ fn generic(table: Record, at: usize, space: u8) -> Option<u64> {
 }
 
 fn pm_timer(fadt: Record) -> Option<PmTimer> {
-    // Revision 1 has these fields, except the flag that says that there is no timer.
+    // Revision 1 has these fields, except the flag for a missing timer.
     let flags = fadt.u32(FLAGS).filter(|flags| flags & REDUCED == 0)?;
     let older = || fadt.u32(PM_TIMER).filter(|_| fadt.u8(PM_TIMER_BYTES) == Some(4)).map(u64::from);
     let port = generic(fadt, PM_TIMER_EXTENDED, PORTS).or_else(older).filter(|&port| port != 0)?;

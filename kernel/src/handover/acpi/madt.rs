@@ -1,7 +1,8 @@
 //! The multiple APIC description table (ACPI 6.5, section 5.2.12): which CPUs and which I/O APIC the machine has, and
-//! how COM1 is wired to that I/O APIC. CPUID's topology leaves are not read, because emulators fill them as they like.
+//! how COM1 is wired to that I/O APIC. CPUID's topology leaves are not read, because emulators fill them in arbitrary
+//! ways.
 
-use super::{Error, find};
+use super::{AcpiError, find};
 use crate::handover::record::Record;
 use crate::mm::layout::MAX_CPUS;
 use core::ops::Range;
@@ -57,7 +58,8 @@ pub struct Controllers {
     pub io_apic: u64,
     /// How COM1 is wired to that I/O APIC.
     pub com1: Wire,
-    /// Whether every entry of the table could be read. Otherwise the first damaged entry and all after it are left out.
+    /// Whether every entry of the table could be read. If it could not, the first damaged entry and all later ones are
+    /// left out.
     pub is_whole: bool,
 }
 
@@ -66,9 +68,9 @@ pub struct Controllers {
 pub struct Wire {
     /// The I/O APIC's line, from 0.
     pub line: u32,
-    /// Whether a low line asks for an interrupt; otherwise a high one does.
+    /// Whether the line requests an interrupt while it is low; otherwise it does while it is high.
     pub active_low: bool,
-    /// Whether the line's level asks for an interrupt (level-triggered); otherwise its change does (edge-triggered).
+    /// Whether the line's level requests an interrupt (level-triggered); otherwise its change does (edge-triggered).
     pub level: bool,
 }
 
@@ -86,13 +88,13 @@ pub fn controllers<'a>(
     root: Option<u64>,
     boot_cpu: u32,
     read: impl Fn(Range<u64>) -> Option<&'a [u8]>,
-) -> Result<Controllers, Error> {
+) -> Result<Controllers, AcpiError> {
     let mut whole = false;
     let accept = |madt| {
         whole = true;
         interpret(madt, boot_cpu)
     };
-    find(b"APIC", root, &read, accept).map_err(|error| if whole { Error::NoIoApic } else { error })
+    find(b"APIC", root, &read, accept).map_err(|error| if whole { AcpiError::NoIoApic } else { error })
 }
 
 /// An entry of the MADT, of the kinds that the kernel reads.
@@ -130,7 +132,7 @@ fn entries(madt: Record) -> impl Iterator<Item = Option<Entry>> {
     })
 }
 
-/// What the table says, if it has an I/O APIC for COM1.
+/// The contents of the table, if it has an I/O APIC for COM1.
 fn interpret(madt: Record, boot_cpu: u32) -> Option<Controllers> {
     let mut cpus = CpuList::of(boot_cpu);
     // By default a line of the ISA bus is active high, edge-triggered, and wired to the line of the same number.
@@ -167,8 +169,8 @@ mod tests {
     use crate::handover::record::fuzz::read_from;
     use std::vec::Vec;
 
-    /// What a MADT with these entries says on the CPU with this APIC number.
-    fn said(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, Error> {
+    /// The contents of a MADT with these entries, read by the CPU with this APIC number.
+    fn controllers_of(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, AcpiError> {
         controllers(None, boot_cpu, read_from(0, &machine(2, entries)))
     }
 
@@ -176,22 +178,23 @@ mod tests {
     fn the_cpu_that_runs_is_the_first_and_no_more_than_eight_are_used() {
         let mut entries: Vec<_> = (0..12).map(|id| cpu(id, true).to_vec()).collect();
         entries.extend([x2apic_cpu(0x100), io_apic(0xFEC0_0000, 0)]);
-        let list = said(9, &entries).expect("well formed").cpus;
+        let list = controllers_of(9, &entries).expect("well formed").cpus;
         assert_eq!((list.ids(), list.left_out), (&[9, 0, 1, 2, 3, 4, 5, 6][..], 5));
     }
 
     #[test]
     fn a_cpu_beyond_an_xapics_messages_is_left_out() {
         let entries = [x2apic_cpu(7), x2apic_cpu(255), cpu(7, true).to_vec(), io_apic(0xFEC0_0000, 0)];
-        let list = said(0, &entries).expect("well formed").cpus;
+        let list = controllers_of(0, &entries).expect("well formed").cpus;
         assert_eq!((list.ids(), list.left_out), (&[0, 7][..], 1));
     }
 
     #[test]
     fn an_override_moves_the_line_of_com1() {
         let com1 = |entry: Vec<u8>| {
-            let said = said(0, &[io_apic(0xFEC1_0000, 24), io_apic(0xFEC0_0000, 0), entry]).expect("well formed");
-            (said.io_apic, said.com1)
+            let read =
+                controllers_of(0, &[io_apic(0xFEC1_0000, 24), io_apic(0xFEC0_0000, 0), entry]).expect("well formed");
+            (read.io_apic, read.com1)
         };
         assert_eq!(com1(source_override(0, 2, 0)).1, Wire { line: 4, active_low: false, level: false });
         let moved = com1(source_override(4, 30, 0b1111));
@@ -203,8 +206,8 @@ mod tests {
     #[test]
     fn an_io_apic_that_cannot_be_is_none() {
         for entry in [io_apic(0, 0), io_apic(u32::MAX, 0), io_apic(u32::MAX - 0x1E, 0), io_apic(0xFEC0_0000, 16)] {
-            assert_eq!(said(0, core::slice::from_ref(&entry)).expect_err("none"), Error::NoIoApic);
-            assert!(said(0, &[entry, io_apic(0xFEC0_0000, 0)]).is_ok());
+            assert_eq!(controllers_of(0, core::slice::from_ref(&entry)).expect_err("none"), AcpiError::NoIoApic);
+            assert!(controllers_of(0, &[entry, io_apic(0xFEC0_0000, 0)]).is_ok());
         }
     }
 
@@ -212,12 +215,12 @@ mod tests {
     fn what_comes_behind_a_damaged_entry_is_left_out_and_that_is_said() {
         for bad in [&[0][..], &[0, 0], &[0, 1], &[9, 2], &[77, 0], &[77, 255], &[1, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
             let entries = [cpu(1, true).to_vec(), io_apic(0xFEC0_0000, 0), bad.to_vec(), cpu(2, true).to_vec()];
-            let said = said(0, &entries).expect("what comes before serves");
-            assert_eq!((said.cpus.ids(), said.is_whole), (&[0, 1][..], false), "{bad:?}");
+            let read = controllers_of(0, &entries).expect("what comes before serves");
+            assert_eq!((read.cpus.ids(), read.is_whole), (&[0, 1][..], false), "{bad:?}");
         }
         // An unknown entry is passed over.
-        let said =
-            said(0, &[[77, 3, 0].to_vec(), cpu(1, true).to_vec(), io_apic(0xFEC0_0000, 0)]).expect("well formed");
-        assert_eq!((said.cpus.ids(), said.is_whole), (&[0, 1][..], true));
+        let read = controllers_of(0, &[[77, 3, 0].to_vec(), cpu(1, true).to_vec(), io_apic(0xFEC0_0000, 0)])
+            .expect("well formed");
+        assert_eq!((read.cpus.ids(), read.is_whole), (&[0, 1][..], true));
     }
 }

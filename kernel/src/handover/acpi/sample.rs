@@ -55,7 +55,7 @@ pub fn root_pointer_of(revision: u8) -> Vec<u8> {
     root.extend((RSDT as u32).to_le_bytes());
     seal(&mut root, 8);
     if revision < 2 {
-        // The bytes behind a root pointer of revision 0 need not be 0.
+        // The bytes after a root pointer of revision 0 need not be 0.
         root.extend([0x55; 16]);
     } else {
         root.extend(36u32.to_le_bytes());

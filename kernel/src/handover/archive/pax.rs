@@ -5,7 +5,7 @@ use super::Why;
 /// The parts of a pax header that matter here; others, such as times, are ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Remarks<'a> {
-    /// The entry's name, where it does not fit the header or is not ASCII.
+    /// The entry's name, if it does not fit the header or is not ASCII.
     pub path: Option<&'a [u8]>,
     /// The entry's size.
     pub size: Option<u64>,
@@ -14,8 +14,8 @@ pub(super) struct Remarks<'a> {
 }
 
 impl<'a> Remarks<'a> {
-    /// Reads the contents of a pax header: records `LENGTH KEY=VALUE`, each with a line feed, which the length counts
-    /// too.
+    /// Reads the contents of a pax header. They are records `LENGTH KEY=VALUE`, each with a line feed; the length
+    /// includes the line feed.
     ///
     /// # Errors
     /// [`Why::BadRemarks`].

@@ -34,7 +34,7 @@ fn one(kind: u8, change: impl FnOnce(&mut [u8; BLOCK]), data: &[u8]) -> Vec<u8> 
     bytes
 }
 
-/// The message that says why an archive cannot be used.
+/// The error message for an archive that cannot be used.
 fn problem(bytes: &[u8]) -> String {
     Archive::new(bytes).expect_err("an archive that cannot be used").to_string()
 }
@@ -101,7 +101,7 @@ fn what_tar_makes_of_a_directory_is_an_archive() {
         }
         assert_eq!(archive.files().count(), files.len(), "{format}");
     }
-    // Times as exact as the file system's give every entry a pax header of its own.
+    // If times are as exact as the file system's, every entry has a pax header of its own.
     let bytes = packed(&directory.0, &["--format=pax", "--pax-option=comment:=about"]);
     assert_eq!(Archive::new(&bytes).expect("an archive").files().count(), files.len());
 }
@@ -117,7 +117,7 @@ fn what_tar_makes_of_odd_files_is_refused_by_name() {
         assert_eq!(problem(&packed(&directory.0, &[format])), expected, "{format}");
     }
     fs::remove_file(&path).expect("a file");
-    // In this format a long name needs a name of a directory in it.
+    // In this format a long name needs a slash, after the name of a directory.
     let deep = directory.0.join("d".repeat(90));
     fs::create_dir(&deep).expect("a directory");
     fs::write(deep.join("f".repeat(50)), "x").expect("a file");
@@ -226,11 +226,11 @@ fn an_archive_that_ends_early_is_refused() {
             other => panic!("{length} bytes: {other:?}"),
         }
     }
-    // The end lies in the contents of a file.
+    // The archive ends within the contents of a file.
     assert!(problem(&bytes[..4 * BLOCK]).starts_with("hello: payload"), "{}", problem(&bytes[..4 * BLOCK]));
 }
 
-/// Archives made by `tar` in all its formats, to be damaged.
+/// Archives in all formats of `tar`, which the test damages.
 fn originals() -> &'static [Vec<u8>] {
     static ORIGINALS: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
     ORIGINALS.get_or_init(|| {
@@ -262,7 +262,7 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        // Otherwise the checksum refuses every damaged header before its fields are read.
+        // Without this, the checksum would refuse every damaged header before its fields are read.
         if mend {
             for header in bytes.chunks_exact_mut(BLOCK).filter(|block| block[..NAME].iter().any(|&byte| byte != 0)) {
                 header[148..156].fill(b' ');

@@ -92,7 +92,7 @@ impl Raw for Either {
     }
 
     unsafe fn seize(&self) {
-        // SAFETY: the caller's obligation is the very same.
+        // SAFETY: the caller has the same obligation.
         unsafe {
             match chosen() {
                 Kind::Ticket => self.ticket.seize(),

@@ -3,7 +3,7 @@
 //!
 //! In the original lock, the holder keeps its node in the queue. Here a node is on the stack of a waiting CPU, and
 //! exists only while it waits: a CPU that gets the lock leaves the line and stores the new first in line in the lock.
-//! So the interface is that of any lock.
+//! So the interface is that of any other lock.
 
 use super::Raw;
 use super::shim::{AtomicPtr, AtomicU32, Ordering, spin};
@@ -11,16 +11,16 @@ use core::ptr;
 
 /// The lock.
 pub struct Mcs {
-    /// The last in line; [`HELD`] where a CPU holds the lock and none waits; null where the lock is free.
+    /// The last in line; [`HELD`] if a CPU holds the lock and none waits; null if the lock is free.
     last: AtomicPtr<Place>,
-    /// The first in line, null until that CPU has entered itself. The holder of the lock changes it, and so does the
+    /// The first in line; null until that CPU has entered itself. The holder of the lock changes it, and so does the
     /// first CPU that joins an empty line.
     first: AtomicPtr<Place>,
 }
 
 /// A place in line.
 struct Place {
-    /// The next in line, null until that CPU has entered itself.
+    /// The next in line; null until that CPU has entered itself.
     next: AtomicPtr<Place>,
     /// Not 0 once the CPU that waits here has been granted the lock.
     granted: AtomicU32,
@@ -51,17 +51,18 @@ impl Raw for Mcs {
             if before == HELD {
                 self.first.store(me, Ordering::Release);
             } else {
-                // SAFETY: a CPU that was last waits until its successor has entered itself, so its place still exists.
+                // SAFETY: the CPU that was last waits until its successor has entered itself, so its place still
+                // exists.
                 unsafe { (*before).next.store(me, Ordering::Release) };
             }
             while place.granted.load(Ordering::Acquire) == 0 {
                 spin();
             }
         }
-        // This CPU holds the lock; it leaves the line.
+        // This CPU holds the lock, and leaves the line.
         self.first.store(ptr::null_mut(), Ordering::Relaxed);
         if self.last.compare_exchange(me, HELD, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            self.first.store(said(&place.next), Ordering::Relaxed);
+            self.first.store(entered(&place.next), Ordering::Relaxed);
         }
     }
 
@@ -72,9 +73,9 @@ impl Raw for Mcs {
         {
             return;
         }
-        // SAFETY: the first in line waits until it is granted the lock, so its place still exists; it is not touched
-        // afterwards.
-        unsafe { (*said(&self.first)).granted.store(1, Ordering::Release) };
+        // SAFETY: the first in line waits until it is granted the lock, so its place still exists; it is not
+        // accessed afterwards.
+        unsafe { (*entered(&self.first)).granted.store(1, Ordering::Release) };
     }
 
     unsafe fn seize(&self) {
@@ -84,7 +85,7 @@ impl Raw for Mcs {
 }
 
 /// Waits until the CPU that has already joined the line has entered itself in `place`, and returns its place.
-fn said(place: &AtomicPtr<Place>) -> *mut Place {
+fn entered(place: &AtomicPtr<Place>) -> *mut Place {
     loop {
         let who = place.load(Ordering::Acquire);
         if !who.is_null() {

@@ -1,4 +1,4 @@
-//! The atomics that the locks are made of: the processor's own, or loom's, which try every interleaving.
+//! The atomics that the locks use: the processor's own, or loom's, which try every interleaving.
 
 #[cfg(not(loom))]
 pub use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -47,11 +47,11 @@ impl<T> MutPtr<T> {
     /// The value.
     ///
     /// # Safety
-    /// The cell is alive, and nothing else reaches its value while the reference lives.
+    /// The cell exists, and nothing else accesses its value while the reference lives.
     #[expect(clippy::mut_from_ref, reason = "loom's signature")]
     #[inline(always)]
     pub unsafe fn deref(&self) -> &mut T {
-        // SAFETY: the caller's obligation is the very same.
+        // SAFETY: the caller has the same obligation.
         unsafe { &mut *self.0 }
     }
 }

@@ -26,11 +26,12 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
         own.ghost.check(|g| {
             !g.init.holds()
                 && !g.pg.holds()
-                // Equivalent mutants (flag: true): on the kernel's page map the kernel runs (H3).
+                // Equivalent mutants (flag: true): while the kernel's page map is in use, the CPU
+                // is in kernel mode (H3).
                 && g.ikern.holds()
                 // Equivalent mutants (flag: true): before paging the CPU is in root operation (H5).
                 && g.ihost.holds()
-                // Equivalent mutants (flag: true): before paging there is no other page map than the kernel's (H2).
+                // Equivalent mutants (flag: true): before paging is on, the kernel's page map is the only one (H2).
                 && g.ipt.holds()
                 && !g.in_intr.holds()
         }),
@@ -47,7 +48,8 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
     own.vmxinfo.define(|[i]| Cell { value: M::real_vmxinfo(i) });
     let share = boot.norm / TOTAL_CPU;
     own.ac.define(move |[i]| {
-        // Container 0 is the machine; 1 to 8 are the roots of the CPUs, with equal shares (P25).
+        // Container 0 stands for the machine; 1 to 8 are the roots of the CPUs, with equal shares
+        // (P25).
         let used = i <= TOTAL_CPU;
         let (quota, usage, nchildren) = if i == 0 {
             (boot.norm, share * TOTAL_CPU, TOTAL_CPU.into())

@@ -2,6 +2,7 @@
 use crate::core::call::Answer;
 use crate::core::constants::*;
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::machine::Spec;
 use crate::core::state::Lapic;
 use crate::objects::mode::spec::hk;
@@ -10,7 +11,7 @@ use crate::spec::contract::{Contract, Region, no_events};
 use crate::spec::view::View;
 use domain::{Flag, Map};
 
-/// The CPU is not set up, and the machine is one on which it can be set up.
+/// The CPU is not set up, and the machine's description is usable.
 fn is_before_init<M: Spec>(v: &View<'_, M>) -> bool {
     !v.ghost.init.holds()
         && !v.ghost.in_intr.holds()
@@ -59,7 +60,7 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
                     offer.status == 0 && offer.seen.holds() && offer.address == 0
                 })
                 && (x >= NUM_PROC
-                    || y >= <M::Geometry as domain::Geometry>::DIRS
+                    || y >= M::Geometry::DIRS
                     || match v.own.dirs.get([x, y]) {
                         Pde::Id => x == 0 || !is_user_directory::<M>(y),
                         Pde::UnPresent => x != 0 && is_user_directory::<M>(y),

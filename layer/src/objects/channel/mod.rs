@@ -28,7 +28,7 @@ pub(crate) fn require_held<M: Machine>(cpu: &Cpu<'_, M>, q: Channel<M>) -> Resul
     require(held, Stuck::LockNotHeld)
 }
 
-/// Ghost check: the critical section of `q` may have at least `events` more events.
+/// Ghost check: the critical section of `q` may log at least `events` more events.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn require_budget<M: Machine>(cpu: &Cpu<'_, M>, q: Channel<M>, events: u32) -> Result<(), Stuck> {
@@ -119,17 +119,18 @@ fn message_frame<M: Machine>(cpu: &Cpu<'_, M>, va: M::Word) -> Result<(M::Word, 
 
 /// Internal `page_copy`: makes the first `k` words of the running thread's page at `va` the message of channel `q`.
 ///
-/// The reference demands here that each word is defined. This holds for every mapped page (D17), and an undefined byte
-/// would stay undefined in the mailbox. Appends `BUFFER(cur, q, …)`.
+/// The reference requires here that each word is defined. This holds for every mapped page (D17), and an undefined
+/// byte would stay undefined in the mailbox. Appends `BUFFER(cur, q, …)`.
 ///
 /// # Errors [`Stuck::BadMessage`] for more than [`MAX_WORDS`] words, [`Stuck::LockNotHeld`], [`Stuck::NoBudget`],
-/// [`Stuck::NotMapped`], [`Stuck::Misaligned`], [`Stuck::FrameNotOwned`], and those of `pt_read`.
+/// [`Stuck::NotMapped`], [`Stuck::Misaligned`], [`Stuck::FrameNotOwned`], and the errors of
+/// `pt_read`.
 #[inline]
 pub fn page_copy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va: M::Word) -> Result<(), Stuck> {
     require(k <= MAX_WORDS, Stuck::BadMessage)?;
     require_held(cpu, q)?;
     require_budget(cpu, q, 1)?;
-    // Equivalent mutants (`<`: true, off by one): the running thread is one (H18).
+    // Equivalent mutants (`<`: true, off by one): the running thread's number is in range (H18).
     let (frame, _) = message_frame(cpu, va)?;
     let own = &cpu.own;
     cpu.shared.channels.with(|channels| {
@@ -149,8 +150,8 @@ pub fn page_copy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va
 ///
 /// # Errors
 /// [`Stuck::BadMessage`] if the mailbox has fewer words, [`Stuck::NotMapped`], [`Stuck::Misaligned`],
-/// [`Stuck::FrameNotOwned`], [`Stuck::BadPermission`] if a program may not write the page (P42), and those of
-/// `pt_read`.
+/// [`Stuck::FrameNotOwned`], [`Stuck::BadPermission`] if a program may not write the page (P42), and the
+/// errors of `pt_read`.
 #[inline]
 pub fn page_copy_back<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va: M::Word) -> Result<(), Stuck> {
     require_held(cpu, q)?;
@@ -158,10 +159,10 @@ pub fn page_copy_back<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Wor
         return Ok(());
     }
     let holds_it = |ghost: &ChannelGhost<M>| k <= ghost.locks.get([q.0]).words;
-    // Equivalent mutants (`<=`: true): no mailbox holds more (D15.1); from H alone a copy of more than a page goes out
-    // of range.
+    // Equivalent mutants (`<=`: true): no mailbox holds more (D15.1); with H alone, a copy of more than a page goes
+    // out of range.
     require(k <= MAX_WORDS && cpu.shared.channels.with(|c| c.ghost.check(holds_it)), Stuck::BadMessage)?;
-    // Equivalent mutants (`<`: true, off by one): the running thread is one (H18).
+    // Equivalent mutants (`<`: true, off by one): the running thread's number is in range (H18).
     let (frame, perm) = message_frame(cpu, va)?;
     require(perm != perm::PTUR, Stuck::BadPermission)?;
     let own = &mut cpu.own;
@@ -182,7 +183,8 @@ pub fn page_copy_back<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Wor
 /// Appends `BUFFER(cur, q, …)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], and those of [`page_copy`].
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], and the errors of
+/// [`page_copy`].
 #[inline]
 pub fn ipc_send_body<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -193,20 +195,20 @@ pub fn ipc_send_body<M: Machine>(
     cpu.require_hkpt()?;
     cpu.require_init()?;
     require_held(cpu, q)?;
-    // Equivalent mutants (`<`: off by one): where they are equal it does not matter which one is taken.
+    // Equivalent mutants (`<`: off by one): if both are equal, it does not matter which one is taken.
     let k = if n < MAX_WORDS { n } else { MAX_WORDS.into() };
     page_copy(cpu, q, k, va)?;
     cpu.shared.channels.with(|channels| channels.pool.update([q.0], |control| control.count = k));
     Ok(k)
 }
 
-/// 24 `ipc_receive_body(q, va, n) -> u32`: copies the first words of the message of channel `q`, `n` of them or all if
-/// there are fewer, to the running thread's page at `va`. The rest is lost and the channel becomes empty. Returns their
-/// number.
+/// 24 `ipc_receive_body(q, va, n) -> u32`: copies the first words of the message of channel `q` to the running thread's
+/// page at `va`. It copies `n` words, or all if there are fewer. The rest of the message is lost, and the channel
+/// becomes empty. Returns their number.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::LockNotHeld`], and those of
-/// [`page_copy_back`].
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::LockNotHeld`], and the
+/// errors of [`page_copy_back`].
 #[inline]
 pub fn ipc_receive_body<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -218,7 +220,7 @@ pub fn ipc_receive_body<M: Machine>(
     cpu.require_init()?;
     require_held(cpu, q)?;
     let count = cpu.shared.channels.with(|channels| channels.pool.get([q.0]).count);
-    // Equivalent mutants (`<`: off by one): where they are equal it does not matter which one is taken.
+    // Equivalent mutants (`<`: off by one): if both are equal, it does not matter which one is taken.
     let k = if count < n { count } else { n };
     page_copy_back(cpu, q, k, va)?;
     cpu.shared.channels.with(|channels| channels.pool.update([q.0], |control| control.count = 0.into()));

@@ -117,7 +117,7 @@ impl<M: Machine> Channels<M> {
         self.ghost.update(|ghost| ghost.locks.update([channel.0], |lock| lock.budget = lock.budget - 1));
     }
 
-    /// Ghost check: the critical section of `channel` may have at least `events` more events.
+    /// Ghost check: the critical section of `channel` may log at least `events` more events.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn has_budget(&self, channel: Channel<M>, events: u32) -> bool {
@@ -154,8 +154,8 @@ impl<M: Spec> Channels<M> {
         M::present(&self.ghost).locks.get([q])
     }
 
-    /// The rely condition of CPU `me` for channel `q`: no other CPU changes it while `me` holds its lock, or takes its
-    /// lock in the name of `me`.
+    /// The rely condition of CPU `me` for channel `q`: no other CPU changes the channel while `me` holds its lock, or
+    /// takes its lock in the name of `me`.
     pub fn rely(old: &Self, new: &Self, me: M::Word, q: M::Word) -> bool {
         let (before, after) = (old.lock_of(q), new.lock_of(q));
         if before.holder == me { Self::unchanged(old, new, q) } else { after.holder != me }
@@ -174,7 +174,7 @@ impl<M: Spec> Channels<M> {
             && control.busy == other.busy
     }
 
-    /// As [`rely`](Self::rely), and for byte `at` of the mailbox.
+    /// Like [`rely`](Self::rely), and for byte `at` of the mailbox.
     pub fn mail_rely(old: &Self, new: &Self, me: M::Word, q: M::Word, at: M::Word) -> bool {
         Self::rely(old, new, me, q) && (old.lock_of(q).holder != me || Self::same_mail(old, new, q, at))
     }

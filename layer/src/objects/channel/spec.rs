@@ -33,7 +33,7 @@ fn of_held<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     in_kernel(v, a) && holds_lock(v, a.words[0])
 }
 
-/// As [`of_held`], and the critical section may have one more event.
+/// Like [`of_held`], and the critical section may log one more event.
 fn of_held_with_budget<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     of_held(v, a) && v.channels.lock_of(a.words[0]).budget >= 1
 }
@@ -144,13 +144,13 @@ fn has_page<M: Spec>(v: &View<'_, M>, va: M::Word) -> bool {
     has_data_page(v, v.own.cur, va)
 }
 
-/// As [`has_page`], and the page is not read-only for programs.
+/// Like [`has_page`], and programs may write to the page.
 fn has_writable_page<M: Spec>(v: &View<'_, M>, va: M::Word) -> bool {
     has_page(v, va) && matches!(mapped(v, v.own.cur, va), Some((_, perm)) if perm != perm::PTUR)
 }
 
-/// Byte `any[0]`, if in the first `k` words, is the same in the page at `va` and in the mailbox of `q`, in the state
-/// `at`.
+/// Byte `any[0]`, if it is in the first `k` words, is the same in the page at `va` and in the mailbox of `q`, in the
+/// state `at`.
 fn same_message<M: Spec>(s: &Transition<'_, M>, at: &View<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
     let byte = s.any[0];
     byte >= PAGE_SIZE

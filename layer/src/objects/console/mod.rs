@@ -2,8 +2,8 @@
 //!
 //! The reference keeps a list and a read position that moves as characters are read or dropped. Here the list is a ring
 //! of [`CONSOLE_BUFFER_SIZE`] entries that begins at that position, so appending moves no entry. If there are more than
-//! 511 characters, the oldest `all - 511` are dropped, which moves the position to `rpos + all - 511`; modulo 512 that
-//! is the reference's `rpos + all + 1`.
+//! 511 characters, the oldest `all - 511` are dropped. This moves the position to `rpos + all - 511`, which equals the
+//! reference's `rpos + all + 1` modulo 512.
 pub mod serial;
 pub mod spec;
 pub mod uart;

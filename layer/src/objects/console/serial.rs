@@ -1,8 +1,8 @@
 //! The UART: primitives 52 to 54.
 //!
-//! The machine decides what happens to the UART: a log of events that is fixed but unknown. The UART reads the log at
-//! two indices of its own, `l1` for what it receives and `l2` for what it sends; both count modulo 2^32. The other
-//! fields of the reference's model (port, baud rate, format) never change and belong to the machine.
+//! The machine determines the UART's inputs: a log of events that is fixed but unknown. The UART reads the log at two
+//! indices of its own: `l1` for what it receives, and `l2` for the progress of what it sends. Both count modulo 2^32.
+//! The other fields of the reference's model (port, baud rate, format) never change and belong to the machine.
 use crate::core::call::{Answer, Call};
 use crate::core::constants::*;
 use crate::core::machine::Machine;
@@ -43,11 +43,12 @@ pub(crate) const DRAIN: &str = "serial_intr_disable";
 /// 52 `serial_intr_disable()`: handles the characters that have been received, and masks the line of COM1, so that no
 /// handler runs until [`serial_intr_enable`].
 ///
-/// It consumes events as long as the UART requests interrupts, at most 100. A look that finds no request consumes
+/// It consumes events as long as the UART requests interrupts, at most 100. If it finds no request, it consumes
 /// no event. If the line is masked already, received characters stay in the UART.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`]; those of the handler, [`cons_intr`].
+/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`]; the errors of the handler,
+/// [`cons_intr`].
 pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     M::call(
         cpu,
@@ -61,8 +62,8 @@ pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck
             M::bounded_loop(cpu, DRAIN, INTR_DISABLE_REC_MAX, |cpu| {
                 let com1 = &cpu.own.com1;
                 let asks =
-                    // Equivalent mutants (flag: true): the UART asks for interrupts from boot on (D20.1); from H alone
-                    // nothing is promised of it.
+                    // Equivalent mutants (flag: true): the UART requests interrupts from boot on (D20.1); H alone does
+                    // not ensure this.
                     com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());
                 if !asks {
                     return Ok(ControlFlow::Break(()));
@@ -90,7 +91,7 @@ pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`], [`Stuck::BadIoApic`] if the line does not
-/// exist; those of the handler, [`cons_intr`].
+/// exist; the errors of the handler, [`cons_intr`].
 pub fn serial_intr_enable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     M::call(
         cpu,
@@ -116,8 +117,8 @@ pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
     let own = &mut cpu.own;
     let com1 = &mut own.com1;
     let (received, sent) = (M::serial_event(com1.l1), M::serial_event(com1.l2));
-    // Equivalent mutants (`==`: negated, true, false): the UART is on from boot (D20.1); from H alone nothing is
-    // promised of it.
+    // Equivalent mutants (`==`: negated, true, false): the UART is on from boot (D20.1); H alone does not ensure
+    // this.
     if received.kind == event::PLUGIN {
         com1.on = true.into();
     }
@@ -125,8 +126,8 @@ pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
         let at = com1.rx.key(com1.rx.len, SERIAL_HW_BUF_SIZE);
         M::serial_bytes(&mut own.rx_buf, at, com1.l1, received.count);
         com1.rx = com1.rx.grown(received.count, SERIAL_HW_BUF_SIZE, SERIAL_HW_BUF_SIZE);
-        // Equivalent mutants (flag: true): the UART asks for interrupts from boot on (D20.1); from H alone nothing is
-        // promised of it.
+        // Equivalent mutants (flag: true): the UART requests interrupts from boot on (D20.1); H alone does not ensure
+        // this.
         if com1.rx_int_enable.holds() {
             com1.irq = true.into();
         }
@@ -140,7 +141,8 @@ pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
 
 /// The interrupt handler of the UART (`cons_intr`): moves the received characters to the console.
 ///
-/// P39: it takes all that the UART holds, independent of the last event and of the transmitter.
+/// P39: the handler takes all characters that the UART holds, independent of the last event and of
+/// the transmitter.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NoInterrupt`].
@@ -148,7 +150,7 @@ pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
 pub fn cons_intr<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     cpu.require_hk()?;
     cpu.require_init()?;
-    // Equivalent mutants (flag: true): whoever calls the handler has set it.
+    // Equivalent mutants (flag: true): every caller of the handler has set it.
     // Never false: the caller of the handler has set it.
     require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;
     let own = &mut cpu.own;
@@ -161,8 +163,8 @@ pub fn cons_intr<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     Ok(())
 }
 
-/// 54 `serial_putc(c) -> c`: sends the low 8 bits of `c`, with a carriage return if they are a line feed, once the
-/// transmitter has finished. Returns these bits, or −1 if there is no UART.
+/// 54 `serial_putc(c) -> c`: sends the low 8 bits of `c` once the transmitter has finished; after a line feed, it
+/// also sends a carriage return. Returns these bits, or −1 if there is no UART.
 ///
 /// P39: if the transmitter needs more than 12,800 events, it returns −1 as well, after consuming these events.
 ///

@@ -68,7 +68,7 @@ fn is_same<M: Spec>(one: Ring<M>, other: Ring<M>) -> bool {
 }
 
 /// The console's input is its old input followed by the UART's received characters, without the oldest if there are
-/// more than 511. Stated of character `x` of the new input.
+/// more than 511. Stated about character `x` of the new input.
 fn took_received<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
     let (len, more) = (before.console.len, before.com1.rx.len);
     let lost = dropped::<M>(len, more, CONSOLE - 1);
@@ -85,13 +85,13 @@ fn took_received<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
         && after.com1.l1 == before.com1.l1.wrapping_add(more * 2 + 1)
 }
 
-/// The console is unchanged. Stated of its entry `x`.
+/// The console is unchanged. Stated about its entry `x`.
 fn same_console<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
     is_same(before.console, after.console)
         && (x >= CONSOLE || before.cons_buf.get([x]).value == after.cons_buf.get([x]).value)
 }
 
-/// The UART is unchanged. Stated of entry `x` of its received characters.
+/// The UART is unchanged. Stated about entry `x` of its received characters.
 fn same_serial<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
     let (old, new) = (&before.com1, &after.com1);
     old.on.holds() == new.on.holds()
@@ -103,14 +103,14 @@ fn same_serial<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
         && old.l2 == new.l2
 }
 
-/// The UART requests no interrupt, and does not after its next event.
+/// The UART requests no interrupt, and will not after its next event.
 fn is_quiet<M: Spec>(own: &Own<M>) -> bool {
     let com1 = &own.com1;
     !(com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds()))
 }
 
-/// Used if the UART requests an interrupt, or does after its next event. If the line is enabled, the console took what
-/// the UART held after that event; if the line is masked, the UART still requests the interrupt.
+/// Used if the UART requests an interrupt, or will after its next event. If the line is enabled, the console took the
+/// characters that the UART held after that event. If the line is masked, the UART still requests the interrupt.
 fn took_first<M: Spec>(entry: &View<'_, M>, now: &View<'_, M>) -> bool {
     let com1 = &entry.own.com1;
     if !is_open(entry) {

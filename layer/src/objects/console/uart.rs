@@ -11,11 +11,12 @@ pub struct Serial<M: Machine> {
     pub irq: M::Flag,
     /// It requests an interrupt when it receives something.
     pub rx_int_enable: M::Flag,
-    /// The baud rate is being set, and the data registers are hidden.
+    /// The baud rate is being set, and the data registers are not accessible.
     pub dlab: M::Flag,
     /// Position of the received characters in `rx_buf`; these are the newest, up to 12.
     pub rx: Ring<M>,
-    /// The characters to send (`tx_buf`), in the reference's order. Those beyond `tx_len` have no meaning.
+    /// The characters to send (`tx_buf`), in the reference's order. Entries from `tx_len` on have no
+    /// meaning.
     pub tx: [M::Word; 2],
     /// Number of characters to send.
     pub tx_len: M::Word,
@@ -32,7 +33,7 @@ pub struct Serial<M: Machine> {
 pub struct SerialEvent<M: Machine> {
     /// A value of [`event`].
     pub kind: M::Word,
-    /// Number of characters received. If there are more than 12, the newest 12: the UART keeps no others (P39).
+    /// Number of characters received. At most 12: of more characters, the UART keeps the newest 12 (P39).
     pub count: M::Word,
 }
 

@@ -1,7 +1,7 @@
 //! The specification of containers: contracts of 13 to 16, and the facts of H6 (`Container_valid`; reference, section
 //! 5.2), clause by clause, for each container in use.
 //!
-//! Clauses 6 and 8 of H6 are about every child of every container. They are stated of the child.
+//! Clauses 6 and 8 of H6 are about every child of every container. They are stated about the child.
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::*;
 use crate::core::fields::*;
@@ -18,7 +18,7 @@ pub(crate) fn is_container<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     a.words[0] < NUM_ID && v.own.ac.get([a.words[0]]).used.holds()
 }
 
-/// As [`in_kernel`], and the first argument is a container in use.
+/// Like [`in_kernel`], and the first argument is a container in use.
 pub(crate) fn of_container<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     in_kernel(v, a) && is_container(v, a)
 }

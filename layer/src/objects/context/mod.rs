@@ -10,8 +10,8 @@ use domain::{Ghost, Map, Wide};
 
 /// The checks of both: kernel map, a thread of this CPU, a slot that may not hold a pointer.
 ///
-/// The check that the thread is this CPU's is an addition: contexts are partitioned by owner, and the reference trusts
-/// the caller.
+/// The check that the thread is this CPU's is an addition: contexts are partitioned by owner, and the reference relies
+/// on the caller.
 #[inline(always)]
 #[track_caller]
 fn slot_of<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, k: M::Word) -> Result<(), Stuck> {
@@ -44,7 +44,7 @@ pub fn uctx_get<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, k: M::Word) -> Result<
     Ok(cpu.own.uctxt.get([i, k]).value.low())
 }
 
-/// 11 `uctx_set(i, k, v)`: slot `k` of the saved user context of thread `i` becomes `v`.
+/// 11 `uctx_set(i, k, v)`: sets slot `k` of the saved user context of thread `i` to `v`.
 ///
 /// # Errors
 /// As for [`uctx_get`], except [`Stuck::NotInt`].

@@ -15,7 +15,7 @@ pub(crate) fn is_my_thread<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     a.words[0] < NUM_PROC && v.is_mine(a.words[0])
 }
 
-/// As [`in_kernel`], and the first argument is a thread of this CPU.
+/// Like [`in_kernel`], and the first argument is a thread of this CPU.
 pub(crate) fn of_my_thread<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     in_kernel(v, a) && is_my_thread(v, a)
 }

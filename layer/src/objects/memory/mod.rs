@@ -1,12 +1,12 @@
 //! The memory accessors `exec_load` and `exec_store` (reference, section 7): the meaning of a load or store instruction
 //! of a user program and, in guest mode, of a guest.
 //!
-//! The reference has one accessor that checks the CPU's mode. The mode is ghost state, which cannot decide what runs,
+//! The reference has one accessor that checks the CPU's mode. The mode is ghost state, on which code cannot branch,
 //! so [`guest_load`] and [`guest_store`] are separate functions.
 //!
-//! The reference has no accessor for instruction fetches; [`exec_fetch`] is an addition. Hosted, every fetch, load and
-//! store of the interpreter calls one of these accessors. On the metal the MMU has the same effect. An access is
-//! naturally aligned and stays in its page: the executor of instructions splits all other accesses first.
+//! The reference has no accessor for instruction fetches; [`exec_fetch`] is an addition. On the hosted machine, every
+//! fetch, load and store of the interpreter calls one of these accessors. In the kernel, the MMU has the same effect.
+//! An access is naturally aligned and stays in its page: the interpreter splits all other accesses first.
 //!
 //! Each accessor of programs walks the page map, as a processor with an empty TLB does. A variant with `_by` takes the
 //! translation as an argument: the hosted machine passes one that looks into its processor's TLB.
@@ -44,10 +44,10 @@ pub fn exec_load<M: Machine>(
     exec_load_by(cpu, chunk, a, ra, walk)
 }
 
-/// [`exec_load`] with the translation that `walk` gives for an address.
+/// [`exec_load`] with the translation that `walk` returns for an address.
 ///
 /// # Errors
-/// As for [`exec_load`], and those of `walk`.
+/// The same as for [`exec_load`], and the errors of `walk`.
 #[inline]
 pub fn exec_load_by<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -74,10 +74,10 @@ pub fn exec_fetch<M: Machine>(
     exec_fetch_by(cpu, chunk, a, ra, walk)
 }
 
-/// [`exec_fetch`] with the translation that `walk` gives for an address.
+/// [`exec_fetch`] with the translation that `walk` returns for an address.
 ///
 /// # Errors
-/// As for [`exec_fetch`], and those of `walk`.
+/// The same as for [`exec_fetch`], and the errors of `walk`.
 #[inline]
 pub fn exec_fetch_by<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -120,10 +120,10 @@ pub fn exec_store<M: Machine>(
     exec_store_by(cpu, chunk, a, bytes, ra, walk)
 }
 
-/// [`exec_store`] with the translation that `walk` gives for an address.
+/// [`exec_store`] with the translation that `walk` returns for an address.
 ///
 /// # Errors
-/// As for [`exec_store`], and those of `walk`.
+/// The same as for [`exec_store`], and the errors of `walk`.
 #[inline]
 pub fn exec_store_by<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -170,9 +170,9 @@ fn store<M: Machine>(
 
 /// Frame and offset of an access of the running program, or `None` if it faults.
 ///
-/// As on the hardware, an access faults where nothing is mapped (P20: also where there is no page table), on the
-/// kernel's identity map, and on a kernel page. A store faults on a read-only page (P21, P42), a fetch on a page that
-/// is not executable.
+/// As on the hardware, an access faults if no page is mapped (P20: also if there is no page table), on the kernel's
+/// identity map, and on a kernel page. A store faults on a read-only page (P21, P42), a fetch on a page that is not
+/// executable.
 #[inline(always)]
 fn translate<M: Machine>(
     cpu: &Cpu<'_, M>,
@@ -182,7 +182,8 @@ fn translate<M: Machine>(
     walk: impl FnOnce(&Cpu<'_, M>, M::Word, M::Word) -> Result<Walk<M>, Stuck>,
 ) -> Result<Option<(M::Word, M::Word)>, Stuck> {
     let own = &cpu.own;
-    // Equivalent mutants (flag: true): outside the kernel the CPU is in root operation (H5) and pages (H2 and H4).
+    // Equivalent mutants (flag: true): outside the kernel, the CPU is in root operation (H5) with paging on (H2
+    // and H4).
     require(own.ghost.check(|g| g.ihost.holds() && g.pg.holds() && !g.ikern.holds()), Stuck::NotUserMode)?;
     require(own.ghost.check(|g| g.pt == own.cur), Stuck::NotUserMode)?;
     let Some(a) = a.narrow() else { return Ok(None) };
@@ -202,14 +203,14 @@ fn translate<M: Machine>(
 #[inline(always)]
 fn aligned<M: Machine>(chunk: Chunk, a: M::Word) -> Result<M::Word, Stuck> {
     let (offset, size) = (a % PAGE_SIZE, chunk as u32);
-    // Equivalent mutants (`<=`: true): an aligned access stays in its page anyway: the size of a page is a multiple of
-    // every size.
+    // Equivalent mutants (`<=`: true): an aligned access always stays in its page, because the size of a page is a
+    // multiple of every access size.
     require(offset <= PAGE_SIZE - size && offset % size == 0, Stuck::Misaligned)?;
     Ok(offset)
 }
 
-/// The page fault: sets `ti` to the address and the instruction. Nothing else changes; the CPU stays in user mode until
-/// `proc_exit_user`.
+/// The page fault: sets `ti` to the address and the instruction. The rest of the state is unchanged; the CPU stays in
+/// user mode until `proc_exit_user`.
 #[inline(always)]
 fn page_fault<M: Machine, T>(cpu: &mut Cpu<'_, M>, addr: M::Wide, ra: M::Wide) -> Access<T> {
     cpu.own.ti = TrapInfo { addr, ra };
@@ -219,8 +220,9 @@ fn page_fault<M: Machine, T>(cpu: &mut Cpu<'_, M>, addr: M::Wide, ra: M::Wide) -
 /// `exec_load` in guest mode: `chunk` bytes at the guest-physical address `a`.
 ///
 /// # Errors
-/// [`Stuck::NotGuestMode`]; [`Stuck::Misaligned`]; [`Stuck::NoTable`] before `vmx_init`; [`Stuck::NotMapped`] where the
-/// guest has no memory: the processor exits the guest itself, and the layer has no such exit (P14).
+/// [`Stuck::NotGuestMode`]; [`Stuck::Misaligned`]; [`Stuck::NoTable`] before `vmx_init`; [`Stuck::NotMapped`] if the
+/// guest has no memory there. In that case the processor would exit the guest by itself, which the layer does not model
+/// (P14).
 #[inline]
 pub fn guest_load<M: Machine>(cpu: &Cpu<'_, M>, chunk: Chunk, a: M::Wide) -> Result<Bytes<M>, Stuck> {
     let (page, offset) = translate_nested(cpu, chunk, a)?;

@@ -129,12 +129,12 @@ fn in_aligned_guest<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     v.own.vm.set_up.holds() && !v.ghost.ihost.holds() && is_aligned(a) && is_nested(v, a)
 }
 
-/// As [`in_aligned_guest`], and the frame is data of this CPU.
+/// Like [`in_aligned_guest`], and the frame is data of this CPU.
 fn in_guest_of_mine<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     in_aligned_guest(v, a) && is_mine(v, a)
 }
 
-/// As [`on_nested_tables`], and the frame is data of this CPU.
+/// Like [`on_nested_tables`], and the frame is data of this CPU.
 fn on_my_nested_data<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     on_nested_tables(v, a) && is_mine(v, a)
 }

@@ -31,8 +31,8 @@ impl<M: Machine> Cpu<'_, M> {
     #[inline(always)]
     #[track_caller]
     pub fn require_hkpt(&self) -> Result<(), Stuck> {
-        // Equivalent mutants (flag: true): on the kernel's page map the kernel runs (H3); the other flags of the line
-        // are noticed.
+        // Equivalent mutants (flag: true): while the kernel's page map is in use, the CPU is in kernel mode (H3); the
+        // mutants of the other flags of the line are killed.
         self.mode(|g| g.ikern.holds() && g.ihost.holds() && g.pg.holds() && g.ipt.holds(), Stuck::NotKernelMap)
     }
 

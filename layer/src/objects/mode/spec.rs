@@ -11,7 +11,7 @@ pub(crate) fn hk<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
     v.ghost.ikern.holds() && v.ghost.ihost.holds()
 }
 
-/// As [`hk`], after `sched_init`.
+/// Like [`hk`], after `sched_init`.
 pub(crate) fn hk_init<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     hk(v, a) && v.ghost.init.holds()
 }
@@ -26,7 +26,7 @@ pub(crate) fn hkpt<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     hk(v, a) && v.ghost.pg.holds() && v.ghost.ipt.holds()
 }
 
-/// As [`hkpt`], after `sched_init`.
+/// Like [`hkpt`], after `sched_init`.
 pub(crate) fn hkpt_init<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     hkpt(v, a) && v.ghost.init.holds()
 }

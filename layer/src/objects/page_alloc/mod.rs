@@ -27,7 +27,7 @@ pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, S
     let mut table = cpu.shared.at.lock(own.cpu, 0.into());
     let found = if container.usage < container.quota {
         let found = table.frames.first(table.cursor, own.nps, Frame::is_free);
-        // The next search starts behind the frame found, or at the end if none was found: until a page is released, no
+        // The next search starts after the frame found, or at the end if none was found: until a page is released, no
         // frame below is free.
         table.cursor = match found {
             // Equivalent mutants (`+`: first operand): the frame is handed out, so none below the cursor is free either
@@ -60,7 +60,7 @@ pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, S
 }
 
 /// 65 `pfree(n, page)`: releases a page of container `n` that is not mapped. The page becomes free, and `n` may
-/// allocate another.
+/// allocate another page.
 ///
 /// An addition for the layer above; the reference never releases a page. The page's contents become undefined. Appends
 /// `PFREE(cur, page)`.
@@ -101,7 +101,8 @@ pub(crate) fn give_back<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, page: M::W
     table.log.push(own.cpu, Event::Pfree { tid: own.cur, page });
     drop(table);
     own.ghost.update(|ghost| {
-        // The container's last charged frame takes the seat. The payer of a free frame has no meaning.
+        // The container's last charged frame takes the seat of the released one. The payer of a free
+        // frame has no meaning.
         let seat = ghost.lat.get([page]).seat;
         let last = ghost.charged.get([n]).pages - 1;
         let moved = ghost.seats.get([n, last]).frame;

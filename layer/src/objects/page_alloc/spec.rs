@@ -195,7 +195,7 @@ pub(crate) fn facts<M: Spec>() -> [Fact<M>; 7] {
         },
         Fact {
             number: "D11",
-            name: "the allocation table by itself",
+            name: "lock invariant of the allocation table",
             class: Class::Derived,
             keys: &[("AT", &[0])],
             holds: |v, k| v.at.lock_invariant(0.into(), v.threads, k),

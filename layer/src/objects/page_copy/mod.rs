@@ -22,16 +22,16 @@ pub(crate) fn data_frame<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) 
 
 /// 76 `page_copy_to(n, va, from)`: copies the running thread's page at `from` to the page of thread `n` at `va`.
 ///
-/// An addition for the layer above, which passes arguments to programs with it. The page of thread `n` may be
-/// read-only.
+/// An addition for the layer above, which uses it to pass arguments to programs. The page of thread `n` may
+/// be read-only.
 ///
 /// # Errors
-/// [`Stuck::NotMapped`], [`Stuck::Misaligned`], [`Stuck::FrameNotOwned`], and those of
-/// [`pt_read`](crate::objects::page_table::pt_read), of either page.
+/// [`Stuck::NotMapped`], [`Stuck::Misaligned`], [`Stuck::FrameNotOwned`], and the errors of
+/// [`pt_read`](crate::objects::page_table::pt_read), for either page.
 #[inline]
 pub fn page_copy_to<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, from: M::Word) -> Result<(), Stuck> {
     let (target, _) = data_frame(cpu, n, va)?;
-    // Equivalent mutants (`<`: true, off by one): the running thread is one (H18).
+    // Equivalent mutants (`<`: true, off by one): the running thread's number is in range (H18).
     let (source, _) = data_frame(cpu, cpu.own.cur, from)?;
     cpu.own.hp.copy_within(target, PAGE_SIZE.into(), source);
     // Equivalent mutants (write: lost): a page that is mapped is defined already (D17).

@@ -1,19 +1,20 @@
 //! Page maps: primitives 3 to 5, 66 to 68, and 75, and their internal functions.
 //!
 //! A page map has two levels. A directory entry owns the frame of its page table ([`FrameUse::Hide`]). Page tables are
-//! keyed by that frame, as the hardware has them. Every access checks the ownership, so no page table can have two
-//! owners unnoticed.
+//! keyed by that frame, as on the hardware. Every access checks the ownership, so no page table can have two owners
+//! unnoticed.
 pub mod spec;
 
 use crate::core::call::{Answer, Call};
 use crate::core::constants::*;
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::machine::Machine;
 use crate::core::state::Cpu;
 use crate::core::stuck::{Stuck, require};
 use crate::objects::context::is_mine;
 use crate::objects::page_alloc::{give_back, palloc, pfree};
-use domain::{Domain, Flag, Geometry, Ghost, Map};
+use domain::{Domain, Flag, Ghost, Map};
 
 /// Directory index of a virtual address (`PDX`).
 #[inline(always)]
@@ -37,7 +38,8 @@ pub fn is_user_directory<M: Machine>(i: M::Word) -> bool {
 
 /// 3 `set_pt(n)`: makes the page map of thread `n` the current one.
 ///
-/// No state that satisfies D2 admits the call: `proc_start_user` is the way to a user's map.
+/// No state that satisfies D2 admits the call: `proc_start_user` is the way to switch to a user's
+/// map.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::OnKernelMap`], [`Stuck::BadThread`].
@@ -156,15 +158,15 @@ pub fn entry<M: Machine>(
 
 /// 5 `pt_resv(n, va, perm) -> u32`: maps a fresh page, filled with zeros (P37), at `va` of thread `n`.
 ///
-/// As in the reference, every code is accepted. No caller in the kernel asks for a global page (259): its contract
-/// assumes that, and every call proves it.
+/// As in the reference, every code is accepted. No caller in the kernel asks for a global page (259). The contract
+/// assumes this, and it is proved for every call.
 ///
 /// Returns 0; the frame number of the page table if it allocated one; [`MAGIC_NUMBER`] if quota or memory is exhausted.
-/// If there was a page but no page table for it, the page stays charged and unmapped (P31).
+/// If there was a page but none for its page table, the page stays charged and unmapped (P31).
 ///
 /// # Errors
-/// Those of [`palloc`], and those of [`pt_insert`] once a page is allocated: with exhausted quota even invalid
-/// arguments give [`MAGIC_NUMBER`].
+/// The errors of [`palloc`], and those of [`pt_insert`] once a page is allocated. If the quota is exhausted,
+/// the result is [`MAGIC_NUMBER`] even for invalid arguments.
 #[inline]
 pub fn pt_resv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, perm: M::Word) -> Result<M::Word, Stuck> {
     let call = || Call::new("pt_resv", [n, va, perm]);
@@ -190,7 +192,7 @@ fn fill_zero<M: Machine>(cpu: &mut Cpu<'_, M>, page: M::Word) {
 /// Returns 0, the frame of the new page table, or [`MAGIC_NUMBER`] if there was no frame for it.
 ///
 /// # Errors
-/// Those of the checks of [`pt_insert_pte`]; [`Stuck::BadPermission`]; [`Stuck::NoTable`] for the identity map.
+/// The errors of [`pt_insert_pte`]'s checks; [`Stuck::BadPermission`]; [`Stuck::NoTable`] for the identity map.
 #[inline]
 pub fn pt_insert<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -235,13 +237,13 @@ fn pt_arg<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(), S
 #[inline(always)]
 #[track_caller]
 pub(crate) fn is_permission<M: Machine>(code: M::Word) -> bool {
-    // Equivalent mutants (`==`: false): nobody asks for a global page: that is assumed (a test of the hosted
-    // machine asks for one).
+    // Equivalent mutants (`==`: false): no caller asks for a global page, by assumption (a test of the
+    // hosted machine asks for one).
     M::decide(|| is_users_permission::<M>(code) || code == perm::PTKG)
 }
 
-/// Whether a user's map may have the permission: all but the global one. Global TLB entries survive a change of page
-/// maps.
+/// Whether a user's map may have the permission: all permissions except the global one. Global TLB entries survive a
+/// change of page maps.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn is_users_permission<M: Machine>(code: M::Word) -> bool {
@@ -261,7 +263,7 @@ pub fn is_executable<D: Domain>(code: D::Word) -> bool {
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`], [`Stuck::TablePresent`],
-/// those of [`palloc`].
+/// and the errors of [`palloc`].
 #[inline]
 pub fn pt_alloc_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
     // Equivalent mutants (`<=`: true): below the user window all directory entries are identity entries (H8.1), which
@@ -277,11 +279,13 @@ pub fn pt_alloc_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -
     own.tables.fill(&[frame], Pte::UnPresent);
     own.dirs.set([n, i], Pde::Table { frame });
     own.ghost.update(|g| {
-        // Equivalent mutants (write slot: lost): the slot of an entry that maps nothing means nothing.
+        // Equivalent mutants (write slot: lost): the slot of an entry that maps nothing has no
+        // meaning.
         g.tables.fill(&[frame], PteGhost { defined: true.into(), slot: 0.into() });
         g.hp_defined.fill(&[frame], Defined { defined: false.into() });
         g.pperm.set([frame], FrameUse::Hide { thread: n, index: i });
-        // Equivalent mutants (write defined: lost): the entry was defined before: it was read.
+        // Equivalent mutants (write defined: lost): the entry was read before, so it was already
+        // defined.
         g.dirs_defined.set([n, i], Defined { defined: true.into() });
     });
     Ok(frame)
@@ -313,13 +317,14 @@ pub fn pt_insert_pte<M: Machine>(
     let ghost = &mut cpu.own.ghost;
     require(ghost.check(|g| matches!(g.pperm.get([page]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
     require(ghost.check(|g| g.lat.get([page]).valid.holds()), Stuck::NoReverseMap)?;
-    // Equivalent mutants (`<`: true, off by one): a frame is mapped at most once (D18); from H alone the addition that
-    // comes next is stuck instead.
+    // Equivalent mutants (`<`: true, off by one): a frame is mapped at most once (D18); with H alone, the addition
+    // that follows is stuck instead.
     require(ghost.check(|g| g.lat.get([page]).len < u32::MAX), Stuck::TooManyMappings)?;
     cpu.own.tables.set([frame, j], Pte::Valid { page, perm });
     cpu.own.ghost.update(|g| {
         let slot = g.lat.get([page]).len;
-        // Equivalent mutants (write defined: lost): the entry was defined before: it was read.
+        // Equivalent mutants (write defined: lost): the entry was read before, so it was already
+        // defined.
         g.tables.set([frame, j], PteGhost { defined: true.into(), slot });
         g.lat_entry.set([page, slot], ReverseEntry { thread: n, directory: i, index: j });
         g.lat.update([page], |lat| lat.len = slot + 1);
@@ -370,14 +375,14 @@ pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Resu
     })
 }
 
-/// 75 `pt_reserve(n, va, perm) -> u32`: as [`pt_resv`], but if there is no page table for the page, it releases the
-/// page.
+/// 75 `pt_reserve(n, va, perm) -> u32`: like [`pt_resv`], but if there is no frame for a page table, it releases
+/// the page.
 ///
-/// An addition for the layer above: after [`MAGIC_NUMBER`], nothing has changed (P31). Appends the events of
-/// [`pt_resv`], and `PFREE(cur, page)` if it releases the page.
+/// An addition for the layer above: if the result is [`MAGIC_NUMBER`], nothing has changed (P31). Appends
+/// the events of [`pt_resv`], and `PFREE(cur, page)` if it releases the page.
 ///
 /// # Errors
-/// Those of [`pt_resv`], and of [`pfree`].
+/// The errors of [`pt_resv`] and [`pfree`].
 #[inline]
 pub fn pt_reserve<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, perm: M::Word) -> Result<M::Word, Stuck> {
     let call = || Call::new("pt_reserve", [n, va, perm]);
@@ -396,8 +401,8 @@ pub fn pt_reserve<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, per
 }
 
 /// 67 `pt_free_pde(n, va) -> va`: releases the page table of thread `n` for `va` if it maps nothing, and returns 0. It
-/// also returns 0 if there is no page table. Otherwise it returns an address that the page table maps: the first from
-/// `va` on, or else the first of all.
+/// also returns 0 if there is no page table. Otherwise it returns an address that the page table maps: the first at or
+/// after `va`, or else the first of all.
 ///
 /// An addition for the layer above: the inverse of [`pt_alloc_pde`]. Appends `PFREE(cur, frame)` if it releases the
 /// page table.
@@ -433,8 +438,8 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
     })
 }
 
-/// An address that a page table maps: that of thread `n` for `va`, which is `frame`. The first from `va` on, or else
-/// the first of all; 0 if it maps nothing.
+/// An address that the page table `frame` of thread `n` for `va` maps. It is the first at or after `va`, or else the
+/// first of all; 0 if the table maps nothing.
 #[inline(always)]
 #[track_caller]
 fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word, frame: M::Word) -> Result<M::Word, Stuck> {
@@ -465,8 +470,8 @@ impl<M: Machine> Pde<M> {
     }
 }
 
-/// 68 `pt_next_pde(n, va) -> va`: the first address from `va` on for which thread `n` has a page table; 0 if there is
-/// none.
+/// 68 `pt_next_pde(n, va) -> va`: the first address at or after `va` for which thread `n` has a page table; 0 if
+/// there is none.
 ///
 /// An addition for the layer above.
 ///

@@ -1,4 +1,4 @@
-//! Processes: primitives 9 (`sched_init`, which runs first), 12, 58, 61 to 64 and 69 to 74.
+//! Processes: primitives 12, 58, 61 to 64 and 69 to 74.
 pub mod spec;
 
 use crate::core::call::{Answer, Call};
@@ -37,9 +37,10 @@ pub fn proc_create<M: Machine>(
         require(container.nchildren < MAX_CHILDREN, Stuck::NoChild)?;
         let child = cur * MAX_CHILDREN + 1 + container.nchildren;
         require(child < NUM_PROC, Stuck::NoChild)?;
-        // Equivalent mutants (flag: false): a container in use is one of the children that its parent counts (H6.7),
-        // and the next is not yet.
-        // Never true: a container in use is one of the children that its parent has had (H6); this one is the next.
+        // Equivalent mutants (flag: false): if a container is in use, its parent counts it as a child (H6.7), and the
+        // next child is not counted yet.
+        // Never true: if a container is in use, it is one of the children that its parent has had (H6); this one is the
+        // next.
         require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;
         require(q <= container.quota - container.usage, Stuck::NoQuota)?;
 
@@ -96,9 +97,9 @@ pub fn proc_create_postinit<M: Machine>(cpu: &mut Cpu<'_, M>, _elf_id: M::Word) 
     cpu.require_init()
 }
 
-/// 69 `proc_reap(child) -> status`: reaps a child of the running thread whose process has ended and uses nothing. The
-/// child's quota returns to the running thread, which can then create another process in the child. Returns the exit
-/// status.
+/// 69 `proc_reap(child) -> status`: reaps a child of the running thread whose process has ended and uses no pages.
+/// The child's quota returns to the running thread, which can then create another process in the child. Returns the
+/// exit status.
 ///
 /// An addition for the layer above: the inverse of giving quota to a child.
 ///
@@ -159,7 +160,7 @@ pub fn proc_state<M: Machine>(cpu: &Cpu<'_, M>, child: M::Word) -> Result<M::Wor
 }
 
 /// 74 `proc_condemn(child, rs)`: replaces the saved kernel context of a child of the running thread, whose process must
-/// be live: when the child runs again, it continues at `rs`.
+/// be live. When the child runs again, it continues at `rs`.
 ///
 /// An addition for the layer above. The child stays in its queue; the caller has to wake it if it sleeps.
 ///
@@ -176,7 +177,7 @@ pub fn proc_condemn<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, rs: Contex
     Ok(())
 }
 
-/// 70 `thread_exit(status, cause, rs)`: ends the process of the running thread, which must use no pages any more. The
+/// 70 `thread_exit(status, cause, rs)`: ends the process of the running thread, which must not use any pages. The
 /// first thread of the ready queue runs; the ended thread is in no queue.
 ///
 /// An addition for the layer above. The parent can read `status` and `cause`, and gets its quota back when it calls
@@ -312,7 +313,8 @@ pub fn proc_start_user<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, St
 #[inline(always)]
 pub fn proc_exit_user<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<(), Stuck> {
     let own = &mut cpu.own;
-    // Equivalent mutants (flag: true): outside the kernel the CPU is in root operation (H5) and pages (H2 and H4).
+    // Equivalent mutants (flag: true): outside the kernel, the CPU is in root operation (H5) with paging on (H2
+    // and H4).
     require(own.ghost.check(|g| !g.ikern.holds() && g.pg.holds() && g.ihost.holds()), Stuck::NotUserMode)?;
     let cur = own.cur;
     M::store_registers(&mut own.uctxt, cur, registers);
@@ -325,7 +327,7 @@ pub fn proc_exit_user<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers)
     Ok(())
 }
 
-/// 63 `proc_start_user2()`: as [`proc_start_user`], for the fast system-call path (P10).
+/// 63 `proc_start_user2()`: like [`proc_start_user`], for the fast system-call path (P10).
 ///
 /// # Errors
 /// As for [`proc_start_user`].
@@ -334,7 +336,7 @@ pub fn proc_start_user2<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, S
     proc_start_user(cpu)
 }
 
-/// 64 `proc_exit_user2(registers)`: as [`proc_exit_user`], for the fast system-call path (P10).
+/// 64 `proc_exit_user2(registers)`: like [`proc_exit_user`], for the fast system-call path (P10).
 ///
 /// # Errors
 /// As for [`proc_exit_user`].

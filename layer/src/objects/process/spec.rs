@@ -3,6 +3,7 @@ use crate::core::call::Answer;
 use crate::core::constants::*;
 use crate::core::fields::process::{GONE, LIVE, VACANT};
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::log::Event;
 use crate::core::machine::Spec;
 use crate::core::replay::Out;
@@ -13,12 +14,11 @@ use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide};
 
-/// Thread `n` has no memory: no entry of its user directories names a page table. Stated of an arbitrary entry.
+/// Thread `n` has no memory: no entry of its user directories names a page table. Stated about an arbitrary
+/// entry.
 fn has_no_memory<M: Spec>(s: &Transition<'_, M>, n: M::Word) -> bool {
     let i = s.any[0];
-    i >= <M::Geometry as domain::Geometry>::DIRS
-        || !is_user_directory::<M>(i)
-        || matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
+    i >= M::Geometry::DIRS || !is_user_directory::<M>(i) || matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
 }
 
 /// The running thread can create one more child.
@@ -211,8 +211,7 @@ fn is_reaped<M: Spec>(s: &Transition<'_, M>, i: M::Word) -> bool {
         && (s.any[0] >= MAX_PAGE
             || matches!(s.after.ghost.pperm.get([s.any[0]]), FrameUse::Undef)
             || s.after.ghost.lat.get([s.any[0]]).payer != i)
-        && (s.any[1] >= <M::Geometry as domain::Geometry>::DIRS
-            || !matches!(s.after.own.dirs.get([i, s.any[1]]), Pde::Table { .. }))
+        && (s.any[1] >= M::Geometry::DIRS || !matches!(s.after.own.dirs.get([i, s.any[1]]), Pde::Table { .. }))
 }
 
 /// A child of the running thread.
@@ -243,7 +242,7 @@ pub(crate) fn proc_state<M: Spec>() -> Contract<M> {
 pub(crate) fn proc_condemn<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::proc_condemn(cpu, a.words[0], a.context).map(|()| Answer::Unit),
-        assumes: |_, a| a.context.ra < STAGES,
+        assumes: |_, a| a.context.ra < CONTINUATIONS,
         reference_requires: |v, a| {
             hkpt_init(v, a) && is_my_child(v, a.words[0]) && v.own.proc.get([a.words[0]]).state == LIVE
         },
@@ -268,7 +267,7 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
             super::thread_exit(cpu, a.words[0], a.words[1], a.context)
                 .map(|resume| Answer::Resume(resume.into_context()))
         },
-        assumes: |_, a| a.context.ra < STAGES,
+        assumes: |_, a| a.context.ra < CONTINUATIONS,
         reference_requires: |v, a| {
             let cur = v.own.cur;
             let container = v.own.ac.get([cur]);
@@ -357,7 +356,7 @@ pub(crate) fn proc_recreate<M: Spec>() -> Contract<M> {
                 && process.status == 0
                 && process.cause == 0
                 && kernel.esp == child * PAGE_SIZE + (PAGE_SIZE - 4)
-                // The new process inherits no page, no page table and no register.
+                // The new process inherits no page, page table or register contents.
                 && has_no_memory(s, child)
                 && s.after.ghost.charged.get([child]).pages == 0
                 && (s.any[0] >= UCTXT_SIZE

@@ -1,7 +1,7 @@
 //! First-in-first-out queues of threads: intrusive lists through [`Links`], without capacity or modulus.
 //!
-//! The ghost state of a queue is the span of positions `lo..hi` that it holds; each thread in it has a position of its
-//! own. Both bounds only grow, which makes first in, first out a theorem.
+//! The ghost state of a queue is the range of positions `lo..hi` that it holds; each thread in it has a position of
+//! its own. Both bounds only grow, so "first in, first out" is a theorem.
 pub mod spec;
 
 use crate::core::constants::*;
@@ -49,8 +49,8 @@ impl<M: Machine> Fifo<M> {
     #[inline(always)]
     #[track_caller]
     pub fn push(&mut self, links: &M::Links, id: M::Word, thread: M::Word) -> Result<(), Stuck> {
-        // Equivalent mutants (`<=`: true): whoever is appended runs (D4.1), is new (D12), or was just taken from
-        // another queue (D4.5); from H alone nothing is promised of places.
+        // Equivalent mutants (`<=`: true): an appended thread is running (D4.1), is new (D12), or was just taken
+        // from another queue (D4.5); H alone does not restrict places.
         require(links.check(|tcb| tcb.get([thread]).place >= NUM_CHAN), Stuck::Queued)?;
         links.set_next(thread, NO_THREAD.into());
         if self.tail == NO_THREAD {
@@ -115,8 +115,8 @@ impl<M: Machine> Fifo<M> {
 
 /// The invariant of a queue with id `id` and of the threads in it, for any thread `key`.
 ///
-/// Head and tail have the first and last position, each link leads to the next position, and a thread without a
-/// successor (predecessor) is the last (first).
+/// Head and tail have the first and last position, each link leads to the next position, and only the last
+/// (first) thread has no successor (predecessor).
 pub fn fifo_fact<M: Spec>(fifo: &Fifo<M>, id: M::Word, threads: &Threads<M>, key: M::Word) -> bool {
     let span = M::present(&fifo.span);
     let thread = |t: M::Word| threads.tcb.get([t]);
@@ -198,15 +198,15 @@ impl<M: Spec> Threads<M> {
 
     /// The rely condition of CPU `me` for thread `t`: how it may change between two critical sections of `me`.
     ///
-    /// Running, ready and ended threads of `me` are unchanged, and so are the unborn children that only `me` can
-    /// create. The other threads of `me` stay alive and stay its own, and come back through its pending queue. No
-    /// thread of another CPU becomes one of `me`.
+    /// Running, ready and ended threads of `me` are unchanged. So are the children that do not exist yet and that
+    /// only `me` can create. The other threads of `me` stay alive and stay its own, and come back through its
+    /// pending queue. No thread of another CPU becomes one of `me`.
     pub fn rely(old: &Self, new: &Self, me: M::Word, t: M::Word) -> bool {
         let (before, after) = (old.tcb.get([t]), new.tcb.get([t]));
         let unchanged = || Self::unchanged(old, new, t);
         if before.place == place::DEAD {
             let parent = old.tcb.get([parent::<M>(t)]);
-            // Roots are never created. A child is created by the CPU of its parent.
+            // Main threads are never created. A child is created by the CPU of its parent.
             if t <= TOTAL_CPU || (parent.place != place::DEAD && parent.home == me) {
                 unchanged()
             } else {
@@ -216,7 +216,8 @@ impl<M: Spec> Threads<M> {
             if before.place == me || before.place == place::RUN || before.place == place::GONE {
                 unchanged()
             } else if before.place == me + MSG_Q {
-                // Other CPUs append to my pending queue; only I take threads out of it.
+                // Other CPUs append to the pending queue of `me`; only `me` takes threads out of
+                // it.
                 after.home == me && after.place == before.place && after.prev == before.prev && after.seq == before.seq
             } else {
                 after.home == me && (after.place == me + MSG_Q || (after.place >= SLP_Q && after.place < NUM_CHAN))
@@ -243,7 +244,7 @@ impl<M: Spec> Threads<M> {
         (before.place != id && after.place != id) || Self::unchanged(old, new, t)
     }
 
-    /// Thread `t` was moved only between queues of `held` and queues without a lock, or is unchanged.
+    /// Thread `t` is unchanged, or was moved only between queues of `held` and queues without a lock.
     pub fn moved_within(old: &Self, new: &Self, held: &[M::Word], t: M::Word) -> bool {
         let allowed = |place: M::Word| place < MSG_Q || place >= NUM_CHAN || held.iter().any(|&id| place == id);
         (allowed(old.tcb.get([t]).place) && allowed(new.tcb.get([t]).place)) || Self::unchanged(old, new, t)
@@ -251,9 +252,9 @@ impl<M: Spec> Threads<M> {
 
     /// The invariant of thread `t` by itself.
     ///
-    /// Roots are alive and belong to their CPU; a child's parent is alive and belongs to the same CPU; a thread in a
-    /// ready or pending queue is in the queue of its own CPU; no thread is in flight; every CPU can look up the owner
-    /// of a thread.
+    /// Main threads are alive and belong to their CPU. A child's parent is alive and belongs to the same CPU. A
+    /// thread in a ready or pending queue is in the queue of its own CPU. No thread is in flight. Every CPU can look
+    /// up the owner of a thread.
     pub fn lock_invariant(&self, t: M::Word) -> bool {
         let thread = self.tcb.get([t]);
         let alive = thread.place != place::DEAD;
@@ -276,7 +277,8 @@ pub fn parent<M: Machine>(thread: M::Word) -> M::Word {
     if thread == 0 { 0.into() } else { (thread - 1) / MAX_CHILDREN }
 }
 
-/// The root from which `thread` descends: the main thread of its CPU. `thread` must not be 0.
+/// The main thread from which `thread` descends; both belong to the same CPU. `thread` must not be
+/// 0.
 pub fn root(mut thread: u32) -> u32 {
     while thread > TOTAL_CPU {
         thread = (thread - 1) / MAX_CHILDREN;

@@ -3,7 +3,7 @@ pub mod spec;
 
 use crate::core::call::{Answer, Call};
 use crate::core::constants::*;
-use crate::core::fields::{Context, STAGES, SyncChannel, ThreadGhost, place};
+use crate::core::fields::{CONTINUATIONS, Context, SyncChannel, ThreadGhost, place};
 use crate::core::log::{Event, Log};
 use crate::core::machine::{ChannelPool, Links, Lock, Machine};
 use crate::core::state::{Cpu, Own, Shared};
@@ -38,8 +38,8 @@ impl<M: Machine> Resume<M> {
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`]; [`Stuck::NoContainer`] if a thread of this CPU
-/// has none, [`Stuck::NotSpawned`] if the head of the queue is not a sleeping thread (P5); [`Stuck::BadThread`],
-/// [`Stuck::Queued`].
+/// has no container, [`Stuck::NotSpawned`] if the head of the queue is not a sleeping thread (P5);
+/// [`Stuck::BadThread`], [`Stuck::Queued`].
 #[inline]
 pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::Word, Stuck> {
     let call = || Call::new("thread_wakeup", [cv.0]);
@@ -57,10 +57,10 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
         // Threads of this CPU have containers (P5). Of threads of other CPUs, this CPU knows only that they were
         // created.
         let queue = cv.channel().0;
-        // Equivalent mutants (`==`: true): the first thread of a sleep queue is in it, which holds of the queue by
-        // itself.
+        // Equivalent mutants (`==`: true): the first thread of a sleep queue is in that queue, by the queue's own
+        // invariant.
         let spawned = |t: ThreadGhost<M>| t.place == queue;
-        // Equivalent mutants (`<`: true, off by one): a queue holds threads only, which holds of it by itself.
+        // Equivalent mutants (`<`: true, off by one): a queue holds only threads, by its own invariant.
         require(shared.links.check(|tcb| woken < NUM_PROC && spawned(tcb.get([woken]))), Stuck::NotSpawned)?;
         let home = shared.links.cpu(woken);
         if home == own.cpu {
@@ -70,13 +70,12 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
             own.ready.push(&shared.links, own.cpu, woken)?;
             sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
         } else {
-            // Equivalent mutants (`<`: true, off by one): a thread that sleeps is alive, so it belongs to a CPU
-            // (D4.6).
-            // Never false: a thread that sleeps is alive and belongs to a CPU: this holds of the threads whenever a
-            // lock is taken.
+            // Equivalent mutants (`<`: true, off by one): a sleeping thread is alive, so it belongs to a CPU (D4.6).
+            // Never false: a sleeping thread is alive and belongs to a CPU. This is part of the threads' invariant,
+            // which holds whenever a lock is taken.
             require(home < TOTAL_CPU, Stuck::BadThread)?;
-            // The other CPU must not see the thread asleep but in no queue, so no event of another CPU may come between
-            // the two.
+            // Another CPU must not see a thread that sleeps and is in no queue, so no event of another CPU may come
+            // between the two.
             let mut pending = shared.pending.lock(own.cpu, home);
             sleepers.fifo.pop(&shared.links);
             pending.fifo.push(&shared.links, home + MSG_Q, woken)?;
@@ -132,12 +131,13 @@ pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>)
     M::call(cpu, call, Resume::of, |cpu| {
         cpu.require_hkpt()?;
         cpu.require_init()?;
-        // Equivalent mutants (`<`: off by one): the first number beyond has no channel whose lock could be held.
+        // Equivalent mutants (`<`: off by one): the first number out of range has no channel whose lock could be
+        // held.
         require(cv.0 < NUM_CV, Stuck::BadChannel)?;
         require(cpu.own.cur > 0, Stuck::BadThread)?;
         require(cpu.own.cur != cpu.own.cpu + 1, Stuck::MainSleeps)?;
         let channel = cv.channel();
-        // Equivalent mutants (`<`: true, off by one): the channel of a condition variable is one.
+        // Equivalent mutants (`<`: true, off by one): every condition variable has a channel.
         require_held(cpu, channel)?;
         require_budget(cpu, channel, 2)?;
         let (own, shared) = (&mut cpu.own, cpu.shared);
@@ -162,15 +162,16 @@ pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>)
 pub(crate) fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
     own.kctxt.set([own.cur], rs);
     let next = own.ready.pop(&shared.links).ok_or(Stuck::NothingReady)?;
-    // Equivalent mutants (`<`: true, off by one): a queue holds threads only (D4.4).
-    // Never false: it is the head of a queue: one out of range has ended the path where the queue looked at its
-    // link.
+    // Equivalent mutants (`<`: true, off by one): a queue holds only threads (D4.4).
+    // Never false: the thread is the head of a queue. If its number were out of range, the path would have ended where
+    // the queue looked at its link.
     require(next < NUM_PROC, Stuck::BadThread)?;
     shared.links.update(|tcb| tcb.update([next], |t| t.place = place::RUN.into()));
     own.cur = next;
     let resume = own.kctxt.get([next]);
-    // Equivalent mutants (`<`: true, off by one): a thread that does not run resumes at a stage (L3).
-    require(resume.ra < STAGES, Stuck::BadContext)?;
+    // Equivalent mutants (`<`: true, off by one): a thread that does not run has a saved continuation
+    // (L3).
+    require(resume.ra < CONTINUATIONS, Stuck::BadContext)?;
     Ok(Resume(resume))
 }
 

@@ -65,8 +65,8 @@ pub(crate) fn thread_wakeup<M: Spec>() -> Contract<M> {
             for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
                 may(scalar, Region::All, &[]);
             }
-            // A sleeper may belong to any CPU. That the write stays within other CPUs' rely conditions is a theorem of
-            // its own.
+            // A sleeper may belong to any CPU. A separate theorem proves that the write is within other CPUs' rely
+            // conditions.
             for field in ["tcb", "tcb.next"] {
                 may(field, Region::All, &[]);
             }
@@ -79,8 +79,8 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
         run: |cpu, a| {
             super::thread_sleep(cpu, Cv(a.words[0]), a.context).map(|resume| Answer::Resume(resume.into_context()))
         },
-        // The reference grants that the captured registers are well typed.
-        assumes: |_, a| a.context.ra < STAGES,
+        // The reference assumes that the captured registers are well typed.
+        assumes: |_, a| a.context.ra < CONTINUATIONS,
         reference_requires: |v, a| {
             can_sleep(v, a)
                 && hkpt_init(v, a)
@@ -144,8 +144,8 @@ fn can_sleep<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::thread_yield(cpu, a.context).map(|resume| Answer::Resume(resume.into_context())),
-        // The reference grants that the captured registers are well typed.
-        assumes: |_, a| a.context.ra < STAGES,
+        // The reference assumes that the captured registers are well typed.
+        assumes: |_, a| a.context.ra < CONTINUATIONS,
         reference_requires: |v, a| hkpt_init(v, a) && v.own.ac.get([v.own.cur]).used.holds(),
         requires: in_kernel,
         ensures: |s| {
@@ -212,12 +212,12 @@ pub(crate) fn facts<M: Spec>() -> [Fact<M>; 6] {
         Fact { number: "H18", name: "valid_curid", class: Class::High, keys: &[], holds: |v, _| v.own.cur < NUM_PROC },
         Fact {
             number: "L3",
-            name: "kctxt resumes at a stage",
+            name: "kctxt has a continuation",
             class: Class::Low,
             keys: &[("kctxt", &[0])],
             holds: |v, k| {
                 let place = v.threads.tcb.get([k[0]]).place;
-                !v.is_mine(k[0]) || place == place::RUN || v.own.kctxt.get([k[0]]).ra < STAGES
+                !v.is_mine(k[0]) || place == place::RUN || v.own.kctxt.get([k[0]]).ra < CONTINUATIONS
             },
         },
         Fact {

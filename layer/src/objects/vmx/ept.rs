@@ -1,8 +1,8 @@
 //! The nested page tables of this CPU's guest: primitive 46.
 //!
-//! A 32-bit guest-physical address has index 0 at level 4 and an index below 4 at level 3, and `vmx_init` makes all
-//! tables of levels 4 to 2 at once. So the upper 11 bits of the address name a level-2 entry (`eptdir`). If a level-2
-//! entry is present, so are those above it.
+//! A 32-bit guest-physical address has index 0 at level 4 and an index below 4 at level 3; `vmx_init` makes all
+//! tables of levels 4 to 2 at once. So the upper 11 bits of the address identify a level-2 entry (`eptdir`). If a
+//! level-2 entry is present, so are those above it.
 use crate::core::constants::*;
 use crate::core::fields::{Cell, Defined};
 use crate::core::machine::Machine;

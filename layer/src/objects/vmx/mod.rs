@@ -1,10 +1,13 @@
-//! The virtual machine of a CPU: primitives 1, 25 to 45, 47 to 49, 56 and 57.
+//! The virtual machine of a CPU: primitives 1, 25 to 45 and 49. The switches between host and guest, 47, 48, 56 and 57,
+//! are in [`switch`].
 //!
 //! A guest's registers are whole registers of the processor (P45); primitives that return or take 32 bits use the low
 //! half. Reading a value that was never written is [`Stuck::NotInt`]; after [`vmx_init`] no primitive does so (P40).
 pub mod ept;
 pub mod ownership;
+pub mod place;
 pub mod spec;
+pub mod switch;
 pub mod vmcs;
 
 use crate::core::bits::{bit, with_bit};
@@ -13,38 +16,14 @@ use crate::core::fields::{Defined, Slot, SlotKind};
 use crate::core::machine::Machine;
 use crate::core::state::Cpu;
 use crate::core::stuck::{Stuck, require};
-use crate::objects::vmx::vmcs::{FIELDS, FULL_SEGMENTS, Row, SEGMENTS, Start, Vmcs};
-use domain::{Flag, Ghost, Map, Wide, Word};
+use crate::objects::vmx::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Start, Vmcs, VmcsField};
+use domain::{Ghost, Map, Wide, Word};
 
-/// The place of a value of the virtual machine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
-    /// A field of the control structure (`V`).
-    Vmcs(Vmcs),
-    /// A slot of the VMX structure (`X`).
-    Vmx(u32),
-}
+pub use place::{Place, REGISTERS, register};
+pub use switch::{ToGuest, ToHost, host_in, host_out, vmx_return_from_guest, vmx_run_vm};
 
 use Place::{Vmcs as V, Vmx as X};
-
-/// The places of a guest's general registers, by code (reference, section 2): EAX, EBX, ECX, EDX, ESI, EDI, EBP, ESP,
-/// EIP, EFLAGS, CR0, CR2, CR3, CR4.
-pub const REGISTERS: [Place; 14] = [
-    X(vmx_slot::RAX),
-    X(vmx_slot::RBX),
-    X(vmx_slot::RCX),
-    X(vmx_slot::RDX),
-    X(vmx_slot::RSI),
-    X(vmx_slot::RDI),
-    X(vmx_slot::RBP),
-    V(Vmcs::GuestRsp),
-    X(vmx_slot::RIP),
-    V(Vmcs::GuestRflags),
-    V(Vmcs::GuestCr0),
-    X(vmx_slot::CR2),
-    V(Vmcs::GuestCr3),
-    V(Vmcs::GuestCr4),
-];
+use place::{get, read, set_field, write};
 
 /// The values that `vmx_init` writes to the VMX structure: the reset values of A.2, and 0 in the slots that 35 and 38
 /// to 45 can read (P40).
@@ -67,7 +46,7 @@ pub const DEFAULTS: [(u32, u64); 16] = [
     (vmx_slot::EXIT_QUALIFICATION, 0),
 ];
 
-impl Row {
+impl VmcsField {
     /// The value that `vmx_init` writes, and its kind; `info` returns the capability words. `None` if it writes
     /// nothing.
     #[inline(always)]
@@ -88,55 +67,6 @@ impl Row {
 /// Whether a primitive reads slot `k` of the VMX structure.
 pub fn is_read<M: Machine>(k: M::Word) -> bool {
     (k <= vmx_slot::CR2 && k % 2 == 0) || k == vmx_slot::EXIT_QUALIFICATION
-}
-
-/// The integer at `place`.
-#[inline(always)]
-#[track_caller]
-fn read<M: Machine>(cpu: &Cpu<'_, M>, place: Place) -> Result<M::Wide, Stuck> {
-    let own = &cpu.own;
-    match place {
-        V(field) => {
-            let k = M::Word::from(field as u32);
-            require(own.ghost.check(|g| matches!(g.vmcs_kind.get([k]), SlotKind::Int)), Stuck::NotInt)?;
-            Ok(own.vmcs.get([k]).value)
-        }
-        X(slot) => {
-            let k = M::Word::from(slot);
-            require(own.ghost.check(|g| matches!(g.vmx_kind.get([k]), SlotKind::Int)), Stuck::NotInt)?;
-            Ok(own.vmx.get([k]).value)
-        }
-    }
-}
-
-/// The low 32 bits of the integer at `place`, in kernel mode with paging on.
-#[inline(always)]
-#[track_caller]
-fn get<M: Machine>(cpu: &Cpu<'_, M>, place: Place) -> Result<M::Word, Stuck> {
-    cpu.require_hkp()?;
-    Ok(read(cpu, place)?.low())
-}
-
-/// Sets the field of the control structure with key `k` to `value`.
-#[inline(always)]
-#[track_caller]
-fn set_field<M: Machine>(cpu: &mut Cpu<'_, M>, k: M::Word, value: M::Wide) {
-    cpu.own.vmcs.set([k], Slot { value });
-    cpu.own.ghost.update(|g| g.vmcs_kind.set([k], SlotKind::Int));
-}
-
-/// Sets the value at `place` to `value`.
-#[inline(always)]
-#[track_caller]
-fn write<M: Machine>(cpu: &mut Cpu<'_, M>, place: Place, value: M::Wide) {
-    match place {
-        V(field) => set_field(cpu, (field as u32).into(), value),
-        X(slot) => {
-            let k = M::Word::from(slot);
-            cpu.own.vmx.set([k], Slot { value });
-            cpu.own.ghost.update(|g| g.vmx_kind.set([k], SlotKind::Int));
-        }
-    }
 }
 
 /// 1 for yes, 0 for no.
@@ -178,7 +108,7 @@ pub fn wrmsr<M: Machine>(cpu: &mut Cpu<'_, M>, _r: M::Word, _value: M::Wide) -> 
 }
 
 /// 27 `vmx_set_intercept_intwin(enable)`: if `enable` is 1, the guest exits as soon as it can take an interrupt;
-/// otherwise it does not.
+/// otherwise it does not exit for this reason.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::NotInt`].
@@ -213,7 +143,8 @@ pub fn vmx_set_desc2<M: Machine>(cpu: &mut Cpu<'_, M>, seg: M::Word, lim: M::Wor
     set_descriptor(cpu, seg, (Vmcs::GuestCsAccess, ar), (Vmcs::GuestCsLimit, lim))
 }
 
-/// Writes one property that only full segments have and one that all have. Each is given with its field of CS.
+/// Writes one property that only full segments have and one that all segments have. Each property is given
+/// with its field of CS.
 #[inline(always)]
 #[track_caller]
 fn set_descriptor<M: Machine>(
@@ -232,7 +163,7 @@ fn set_descriptor<M: Machine>(
 }
 
 /// 30 `vmx_inject_event(kind, vector, errcode, ev)`: the guest takes this event when it is entered; if `ev` is 1, with
-/// the error code `errcode`. If an event is pending already, nothing changes.
+/// the error code `errcode`. If an event is already pending, the call changes nothing.
 ///
 /// `kind` must already be shifted to its bits (8 to 10); nothing is masked.
 ///
@@ -330,13 +261,6 @@ getters! {
     vmx_get_exit_io_port (X(vmx_slot::EXIT_QUALIFICATION), qualification) qualification / (1 << 16);
 }
 
-/// The place of the guest register with code `r`.
-#[inline(always)]
-#[track_caller]
-pub fn register<M: Machine>(r: M::Word) -> Option<Place> {
-    (0..).zip(REGISTERS).find(|&(code, _)| r == code).map(|(_, place)| place)
-}
-
 /// 38 `vmx_get_reg(r) -> u32`: the guest register with code `r`.
 ///
 /// # Errors
@@ -358,15 +282,16 @@ pub fn vmx_set_reg<M: Machine>(cpu: &mut Cpu<'_, M>, r: M::Word, v: M::Word) -> 
     Ok(())
 }
 
-/// 40 `vmx_get_next_eip() -> u32`: the address of the instruction behind the one that made the guest exit.
+/// 40 `vmx_get_next_eip() -> u32`: the address of the instruction after the one that made the guest exit.
 ///
 /// # Errors
-/// [`Stuck::NotPaging`], [`Stuck::NotInt`], [`Stuck::TooLarge`] if that is not a 32-bit address (P35).
+/// [`Stuck::NotPaging`], [`Stuck::NotInt`], [`Stuck::TooLarge`] if the result is not a 32-bit address
+/// (P35).
 #[inline]
 pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     cpu.require_hkp()?;
-    // Equivalent mutants (`<=`: true): what is too large for a word is too large for the sum: the comparison below
-    // refuses it as well.
+    // Equivalent mutants (`<=`: true): if this value is too large for a word, so is the sum, which the comparison
+    // below refuses as well.
     let eip = read(cpu, X(vmx_slot::RIP))?.narrow().ok_or(Stuck::TooLarge)?;
     let length = read(cpu, V(Vmcs::ExitInstructionLength))?.narrow().ok_or(Stuck::TooLarge)?;
     require(M::Word::from(u32::MAX) - length >= eip, Stuck::TooLarge)?;
@@ -390,86 +315,12 @@ pub fn vmx_next_fits<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     Ok(word::<M>(fits))
 }
 
-/// The registers with which the guest continues.
-///
-/// The value cannot be copied, and only the machine's last step of a kernel entry consumes it.
-#[must_use]
-#[derive(Debug)]
-pub struct ToGuest<M: Machine> {
-    /// The registers of [`SAVED`].
-    pub registers: [M::Wide; SAVED.len()],
-    /// The address at which the guest continues.
-    pub rip: M::Wide,
-}
-
-/// 47 `vmx_run_vm()`: the guest of this CPU continues. `rdi` and `rbp` are the host's registers.
-///
-/// P15: the machine handles the host's stack pointer and the registers that entry loads besides [`SAVED`].
-///
-/// # Errors
-/// [`Stuck::NotPaging`], [`Stuck::NotInit`], [`Stuck::NotInt`] if the guest's EIP was never set.
-#[inline]
-pub fn vmx_run_vm<M: Machine>(cpu: &mut Cpu<'_, M>, rdi: M::Wide, rbp: M::Wide) -> Result<ToGuest<M>, Stuck> {
-    cpu.require_hkp()?;
-    cpu.require_init()?;
-    let rip = read(cpu, X(vmx_slot::RIP))?;
-    let registers = SAVED.map(|slot| cpu.own.vmx.get([slot.into()]).value);
-    write(cpu, V(Vmcs::GuestRip), rip);
-    write(cpu, X(vmx_slot::HOST_RBP), rbp);
-    write(cpu, X(vmx_slot::HOST_RDI), rdi);
-    cpu.own.ghost.update(|g| g.ihost = false.into());
-    Ok(ToGuest { registers, rip })
-}
-
-/// The registers with which the host continues.
-///
-/// The value cannot be copied, and only the machine's last step of an exit consumes it.
-#[must_use]
-#[derive(Debug)]
-pub struct ToHost<M: Machine> {
-    /// RDI.
-    pub rdi: M::Wide,
-    /// RBP.
-    pub rbp: M::Wide,
-}
-
-/// 48 `vmx_return_from_guest()`: the guest has exited with these registers of [`SAVED`], and the host continues.
-///
-/// P14: the hardware has written the exit reason into the control structure. All captured registers are integers here.
-///
-/// # Errors
-/// [`Stuck::NotGuestMode`], [`Stuck::NotInit`], [`Stuck::NotInt`] if the exit fields were never written.
-#[inline]
-pub fn vmx_return_from_guest<M: Machine>(
-    cpu: &mut Cpu<'_, M>,
-    guest: [M::Wide; SAVED.len()],
-) -> Result<ToHost<M>, Stuck> {
-    // Equivalent mutants (flag: true): a guest runs with paging on and counts as the kernel (H5); the third flag is
-    // noticed.
-    require(cpu.own.ghost.check(|g| g.ikern.holds() && g.pg.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;
-    cpu.require_init()?;
-    let rip = read(cpu, V(Vmcs::GuestRip))?;
-    let reason = read(cpu, V(Vmcs::ExitReason))?;
-    let qualification = read(cpu, V(Vmcs::ExitQualification))?;
-    let host = |slot: u32| cpu.own.vmx.get([slot.into()]).value;
-    let host = ToHost { rdi: host(vmx_slot::HOST_RDI), rbp: host(vmx_slot::HOST_RBP) };
-    for (slot, value) in SAVED.into_iter().zip(guest) {
-        write(cpu, X(slot), value);
-    }
-    write(cpu, X(vmx_slot::RIP), rip);
-    write(cpu, X(vmx_slot::EXIT_REASON), reason);
-    write(cpu, X(vmx_slot::EXIT_QUALIFICATION), qualification);
-    write(cpu, X(vmx_slot::LAUNCHED), M::Wide::constant(1));
-    cpu.own.ghost.update(|g| g.ihost = true.into());
-    Ok(host)
-}
-
 /// 49 `vmx_init(mbi)`: initialises the virtual machine of this CPU: empty nested page tables for 4 GiB, the default
 /// control structure ([`FIELDS`]), registers as after a reset ([`DEFAULTS`]). The argument is ignored.
 ///
-/// It comes after `sched_init` (the reference's choice). P40: fields that 27 to 45 and 48 read and A.2 leaves out
-/// become 0. P43: the machine supplies the host's registers. P46: the nested tables belong to the machine, so no page
-/// is allocated. The revision becomes 0, as in the artifact; the abort indicator is unchanged.
+/// The primitive comes after `sched_init` (the reference's choice). P40: fields that 27 to 45 and 48 read and A.2
+/// leaves out become 0. P43: the machine supplies the host's registers. P46: the nested tables belong to the machine,
+/// so no page is allocated. The revision becomes 0, as in the artifact; the abort indicator is unchanged.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
@@ -489,29 +340,5 @@ pub fn vmx_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(), S
     for (slot, value) in DEFAULTS {
         write(cpu, X(slot), M::Wide::constant(value));
     }
-    Ok(())
-}
-
-/// 56 `host_in()`: switches from guest to host mode, and nothing else; the normal way is [`vmx_return_from_guest`].
-///
-/// # Errors
-/// [`Stuck::NotGuestMode`].
-#[inline]
-pub fn host_in<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
-    // Equivalent mutants (flag: true): a guest counts as the kernel (H5); the other flag is noticed.
-    require(cpu.own.ghost.check(|g| g.ikern.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;
-    cpu.own.ghost.update(|g| g.ihost = true.into());
-    Ok(())
-}
-
-/// 57 `host_out()`: switches from host to guest mode, and nothing else; the normal way is [`vmx_run_vm`].
-///
-/// # Errors
-/// [`Stuck::NotPaging`], [`Stuck::NotInit`].
-#[inline]
-pub fn host_out<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
-    cpu.require_hkp()?;
-    cpu.require_init()?;
-    cpu.own.ghost.update(|g| g.ihost = false.into());
     Ok(())
 }

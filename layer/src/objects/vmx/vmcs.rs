@@ -7,7 +7,7 @@
 /// The value that `vmx_init` writes to a field (A.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
-    /// None: the field is left alone.
+    /// None: the field keeps its value.
     Kept,
     /// This number.
     Is(u64),
@@ -23,7 +23,7 @@ pub enum Start {
 
 /// A field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Row {
+pub struct VmcsField {
     /// The field.
     pub field: Vmcs,
     /// Its encoding; for a 64-bit field, the encoding of the low half.
@@ -41,7 +41,7 @@ macro_rules! fields {
         pub enum Vmcs { $($name),* }
 
         /// Every field, in the order of its key.
-        pub const FIELDS: &[Row] = &[$(Row { field: Vmcs::$name, encoding: $encoding, start: $start }),*];
+        pub const FIELDS: &[VmcsField] = &[$(VmcsField { field: Vmcs::$name, encoding: $encoding, start: $start }),*];
     };
 }
 
@@ -132,13 +132,13 @@ fields! {
     HostCr0 0x6C00 Host;
     HostCr3 0x6C02 Host;
     HostCr4 0x6C04 Host;
-    HostEsSelector 0x0C00 Is(0x10);
-    HostCsSelector 0x0C02 Is(0x08);
-    HostSsSelector 0x0C04 Is(0x10);
-    HostDsSelector 0x0C06 Is(0x10);
-    HostFsSelector 0x0C08 Is(0x10);
-    HostGsSelector 0x0C0A Is(0x10);
-    HostTrSelector 0x0C0C Is(0x28);
+    HostEsSelector 0x0C00 Host;
+    HostCsSelector 0x0C02 Host;
+    HostSsSelector 0x0C04 Host;
+    HostDsSelector 0x0C06 Host;
+    HostFsSelector 0x0C08 Host;
+    HostGsSelector 0x0C0A Host;
+    HostTrSelector 0x0C0C Host;
     HostFsBase 0x6C06 Host;
     HostGsBase 0x6C08 Host;
     HostTrBase 0x6C0A Address;
@@ -162,7 +162,7 @@ pub const SEGMENTS: u32 = 10;
 /// Segments with codes below this have a selector and access rights; GDTR and IDTR do not.
 pub const FULL_SEGMENTS: u32 = 8;
 
-// A segment's field is as far from that of CS as the segments' codes are apart.
+// The distance of a segment's field from that of CS is the difference of the segments' codes.
 const _: () = assert!(Vmcs::GuestTrSelector as u32 - Vmcs::GuestCsSelector as u32 == FULL_SEGMENTS - 1);
 const _: () = assert!(Vmcs::GuestTrAccess as u32 - Vmcs::GuestCsAccess as u32 == FULL_SEGMENTS - 1);
 const _: () = assert!(Vmcs::GuestIdtrLimit as u32 - Vmcs::GuestCsLimit as u32 == SEGMENTS - 1);

@@ -5,11 +5,12 @@ use crate::facts::invariant_set::InvariantSet;
 use crate::sources::with_engine;
 use crate::state::sym::Sym;
 use crate::subjects::primitives::prove_primitive;
-use domain::{Ghost, Map, X64};
+use domain::{Ghost, Map};
 use layer::catalogue::primitives;
 use layer::core::call::Answer;
 use layer::core::constants::CONSOLE_BUFFER_SIZE;
 use layer::core::fields::{Cell, Offer};
+use layer::core::geometry::X64;
 use layer::core::machine::Lock;
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
@@ -62,7 +63,7 @@ const RIGHT: LoopRule<Symbolic> = LoopRule {
     holds: |r| r.now.own.console.len >= r.entry.own.console.len,
 };
 
-/// Counts to 500. Breaks when the length is at least that.
+/// Counts to 500. Breaks when the count reaches the length.
 fn count(cpu: &mut Cpu<'_, Symbolic>) -> Result<ControlFlow<()>> {
     if cpu.own.console.len >= 500 {
         return Ok(ControlFlow::Break(()));
@@ -98,8 +99,8 @@ fn what_a_round_does_not_keep_is_found_out() {
         contract.run =
             |cpu, _| run(cpu, LoopRule { holds: |r| r.now.own.console.len == r.entry.own.console.len, ..RIGHT }, count);
     });
-    assert_eq!(failure.clause, "what each round begins with, after a round of count");
-    assert_eq!((failure.replayed, &*failure.ending), (false, IN_LOOP));
+    assert_eq!(failure.clause, "loop invariant, after an iteration of count");
+    assert_eq!((failure.confirmed, &*failure.ending), (false, IN_LOOP));
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn what_does_not_hold_before_the_first_round_is_found_out() {
             contract.run = |cpu, _| run(cpu, LoopRule { holds: |_| false, ..RIGHT }, count);
         },
     ] {
-        assert_eq!(failure(change).clause, "what each round begins with, before the first round of count");
+        assert_eq!(failure(change).clause, "loop invariant, before the first iteration of count");
     }
 }
 
@@ -126,7 +127,7 @@ fn a_fact_that_does_not_hold_before_the_first_round_is_found_out() {
             run(cpu, RIGHT, count)
         };
     });
-    assert_eq!(failure.clause, "H16 valid_cons_buf_length, before the first round of count");
+    assert_eq!(failure.clause, "H16 valid_cons_buf_length, before the first iteration of count");
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn a_fact_that_a_round_does_not_keep_is_found_out() {
             })
         };
     });
-    assert_eq!(failure.clause, "H16 valid_cons_buf_length, after a round of count");
+    assert_eq!(failure.clause, "H16 valid_cons_buf_length, after an iteration of count");
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn a_fact_of_which_the_rule_does_not_speak_is_not_known() {
     assert_eq!(failure.ending, IN_LOOP);
 }
 
-/// A test with the loop [`count`] where each iteration that does not break also does `also`, which the contract
+/// A test with the loop [`count`]: each iteration that does not break also runs `also`, which the contract
 /// permits.
 macro_rules! also {
     ($test:ident: $field:literal, $clause:literal, |$cpu:ident| $also:expr) => {
@@ -175,19 +176,19 @@ macro_rules! also {
 
 also! {
     a_scalar_of_which_the_rule_does_not_speak_is_found_out:
-    "com1.l3", "a round of count writes com1.l3, of which its rule does not speak",
+    "com1.l3", "an iteration of count writes com1.l3, which its loop rule does not name",
     |cpu| cpu.own.com1.l3 = 1.into()
 }
 
 also! {
     a_map_of_which_the_rule_does_not_speak_is_found_out:
-    "cons_buf", "a round of count writes cons_buf, of which its rule does not speak",
+    "cons_buf", "an iteration of count writes cons_buf, which its loop rule does not name",
     |cpu| cpu.own.cons_buf.set([0.into()], Cell { value: 1.into() })
 }
 
 also! {
     ghost_state_of_which_the_rule_does_not_speak_is_found_out:
-    "smspool", "a round of count writes smspool, of which its rule does not speak",
+    "smspool", "an iteration of count writes smspool, which its loop rule does not name",
     |cpu| cpu.own.ghost.update(|g| {
         let offer = Offer { status: 0.into(), seen: true.into(), address: 0.into() };
         g.smspool.set([0.into(), 0.into()], offer);
@@ -195,7 +196,7 @@ also! {
 }
 
 also! {
-    a_lock_is_found_out: "AT", "a round of count takes a lock, which no round may",
+    a_lock_is_found_out: "AT", "an iteration of count takes a lock, which no iteration may",
     |cpu| drop(cpu.shared.at.lock(cpu.own.cpu, 0.into()))
 }
 

@@ -1,13 +1,14 @@
 //! The postcondition of `palloc`, clause by clause: the reference's lemma about it (section 10.1).
-use super::{clause, premises_hold};
+use super::theorem::{clause, premises_hold};
 use crate::environment::interference::Interference;
 use crate::facts::assumed::Assumed;
 use crate::facts::invariant_set::InvariantSet;
 use crate::proof::obligations::run_proof;
 use crate::state::parts::State;
-use domain::{Flag, Geometry, Map};
+use domain::{Flag, Map};
 use layer::core::constants::{MAX_PAGE, NUM_PROC};
 use layer::core::fields::{FrameUse, Pde, Pte};
+use layer::core::geometry::Geometry;
 use layer::objects::page_alloc::palloc;
 use smt::term::Range;
 use std::rc::Rc;
@@ -18,9 +19,9 @@ use symbolic::word::SymWord;
 /// The clauses that are proved for every successful call.
 pub(crate) const ALLOCATED: [&str; 5] = [
     "ptpool is unchanged",
-    "a page that is given is data",
-    "nothing maps a page that is given",
-    "a page that is given lies between 0 and nps",
+    "a returned page is data",
+    "nothing maps a returned page",
+    "a returned page lies between 0 and nps",
     "paging is on",
 ];
 

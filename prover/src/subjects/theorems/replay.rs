@@ -1,14 +1,15 @@
 //! Theorems about logs, queues and locks: the initial replay, first in first out, one place per thread, mutual
 //! exclusion.
-use super::{Theorem, clause, premises_hold};
+use super::theorem::{Theorem, clause, premises_hold};
 use crate::facts::invariant_set::InvariantSet;
 use crate::proof::obligations::run_proof;
 use crate::state::parts::State;
 use crate::state::sym::{Sym, SymLinks};
 use crate::state::unknown::{at_version, key_bounds, quantified, unknown_object};
-use domain::{Flag, Geometry, Map};
+use domain::{Flag, Map};
 use layer::core::constants::*;
 use layer::core::fields::{ChannelLock, place};
+use layer::core::geometry::Geometry;
 use layer::core::log::Event;
 use layer::core::machine::Spec;
 use layer::core::replay::lock;
@@ -27,33 +28,33 @@ pub(super) fn theorems<G: Geometry>() -> [Theorem; 6] {
     [
         Theorem {
             name: "replay_start",
-            says: "the shared objects are at boot what the replay of an empty log is",
+            description: "at boot the shared objects equal the replay of an empty log",
             prove: replay_start::<G>,
         },
         Theorem {
             name: "first_in",
-            says: "who joins a queue is behind all that are in it; nobody else is moved",
+            description: "a thread that joins a queue is after all others in it; no other thread is moved",
             prove: first_in::<G>,
         },
         Theorem {
             name: "first_out",
-            says: "who leaves a queue was before all others in it; nobody else is moved",
+            description: "a thread that leaves a queue was before all others in it; no other thread is moved",
             prove: first_out::<G>,
         },
         Theorem {
             name: "one_place",
-            says: "a thread of a CPU runs, is in its ready queue, in its pending queue, or asleep; none is lost",
+            description: "a thread of a CPU runs, is in its ready queue, in its pending queue, or asleep; none is lost",
             prove: one_place::<G>,
         },
         Theorem {
             name: "mutual_exclusion",
-            says: "by the replay, a lock of a channel passes from a CPU to nobody and from nobody to a CPU, and a critical \
-                   section has no more events than it announces",
+            description: "according to the replay, only a free channel lock is taken and only its holder releases it, and a \
+             critical section has at most as many events as its budget",
             prove: mutual_exclusion::<G>,
         },
         Theorem {
             name: "budgets",
-            says: "the protocols of channels (send, receive, sleep) need 3 of the 10 events that they announce",
+            description: "the protocols of channels (send, receive, sleep) need 3 of the 10 events of their budget",
             prove: budgets::<G>,
         },
     ]
@@ -103,7 +104,7 @@ fn any_queue<G: Geometry>() -> AnyQueue<G> {
     let holds = move |k: &[SymWord]| fifo_fact(&queued.fifo, id, &of, k[0]);
     let fact = quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), holds);
     engine(|e| e.facts.add(FactSet::new(vec![fact])));
-    // The fact about the ends of a queue holds for each thread, and this read triggers it.
+    // There is a fact about the ends of a queue; this read triggers it for each thread.
     let _ = threads.tcb.get([any("any", NUM_PROC.into())]);
     AnyQueue {
         id,
@@ -118,11 +119,14 @@ impl<G: Geometry> AnyQueue<G> {
         key_bounds::<G>(Threads::<Sym<G>>::KEYS)
     }
 
-    /// Proves that the queue is still well formed, and that no other thread but `moved` has changed its place.
+    /// Proves that the queue is still well formed, and that no thread other than `moved` has changed its
+    /// place.
     fn is_queue_but_for(&self, outcome: &mut Outcome, moved: SymWord) {
         let after = self.links.0.borrow().snapshot();
-        clause(outcome, "it is a queue afterwards", &Self::bounds(), &|k| fifo_fact(&self.fifo, self.id, &after, k[0]));
-        clause(outcome, "nobody else is moved", &Self::bounds(), &|k| {
+        clause(outcome, "the queue is well formed afterwards", &Self::bounds(), &|k| {
+            fifo_fact(&self.fifo, self.id, &after, k[0])
+        });
+        clause(outcome, "no other thread is moved", &Self::bounds(), &|k| {
             let (old, new) = (self.before.tcb.get([k[0]]), after.tcb.get([k[0]]));
             k[0] == moved || (old.place == new.place && old.seq == new.seq && old.home == new.home)
         });
@@ -139,10 +143,10 @@ fn first_in<G: Geometry>() -> Outcome {
         }
         let last = queue.links.0.borrow().tcb.get([thread]);
         let at_end = || last.place == id;
-        if prove_once(|| "who joins is in it".to_string(), &at_end) {
-            note(&mut outcome.clauses, "who joins is in it".to_string());
+        if prove_once(|| "the thread that joins is in the queue".to_string(), &at_end) {
+            note(&mut outcome.clauses, "the thread that joins is in the queue".to_string());
         }
-        clause(outcome, "who joins is behind all that are in it", &AnyQueue::<G>::bounds(), &|k| {
+        clause(outcome, "the thread that joins is after all others in the queue", &AnyQueue::<G>::bounds(), &|k| {
             let other = queue.before.tcb.get([k[0]]);
             other.place != id || other.seq < last.seq
         });
@@ -161,13 +165,13 @@ fn first_out<G: Geometry>() -> Outcome {
             return;
         }
         let Some(first) = first else {
-            clause(outcome, "where nobody leaves nobody is in it", &AnyQueue::<G>::bounds(), &|k| {
+            clause(outcome, "if no thread can leave, no thread is in the queue", &AnyQueue::<G>::bounds(), &|k| {
                 queue.before.tcb.get([k[0]]).place != id
             });
             return;
         };
         let left = queue.before.tcb.get([first]);
-        clause(outcome, "who leaves was before all others in it", &AnyQueue::<G>::bounds(), &|k| {
+        clause(outcome, "the thread that leaves was before all others in the queue", &AnyQueue::<G>::bounds(), &|k| {
             let other = queue.before.tcb.get([k[0]]);
             left.place == id && (other.place != id || k[0] == first || left.seq < other.seq)
         });
@@ -196,7 +200,7 @@ fn one_place<G: Geometry>() -> Outcome {
         if !decide(&|| state.view().ghost.init.holds()) || !premises_hold(outcome) {
             return;
         }
-        clause(outcome, "each of its threads runs, is ready, pending or asleep", &[NUM_PROC.into()], &|k| {
+        clause(outcome, "each thread of a CPU runs, is ready, pending or asleep", &[NUM_PROC.into()], &|k| {
             let (view, thread) = (state.view(), state.threads.tcb.get([k[0]]));
             !view.is_mine(k[0])
                 || if thread.place == place::RUN {
@@ -214,7 +218,7 @@ fn one_place<G: Geometry>() -> Outcome {
         clause(outcome, "the running thread is in no queue", &[], &|_| {
             state.threads.tcb.get([state.own.cur]).place == place::RUN
         });
-        // Interference satisfies the rely condition, because every primitive guarantees it.
+        // Interference satisfies the rely condition because every primitive guarantees it.
         let (to, me) = (Origin { version: 1 }, state.own.cpu);
         let (old, new) = (Rc::new(state.threads.snapshot()), Rc::new(Threads::<Sym<G>>::at(to)));
         let mut facts = Vec::new();
@@ -243,7 +247,7 @@ fn any_lock<G: Geometry>() -> ChannelLock<Sym<G>> {
     }
 }
 
-/// One event of each kind that a critical section can log, of any channel.
+/// One event of each kind that a critical section can log, about any channel.
 fn section_events<G: Geometry>() -> [Event<Sym<G>>; 5] {
     let [tid, channel, budget, words, cv] = ["tid", "channel", "budget", "words", "cv"].map(|name| any(name, 1 << 32));
     let [to, senderpaddr, count, busy] = [words; 4];
@@ -264,14 +268,14 @@ fn mutual_exclusion<G: Geometry>() -> Outcome {
             return;
         }
         for event in section_events::<G>() {
-            clause(outcome, "a CPU gets the lock from nobody, and gives it to nobody", &[], &|_| {
+            clause(outcome, "a CPU takes the lock only if it is free, and a release makes it free", &[], &|_| {
                 lock(q, before, by, &event).map_or(true, |after| {
                     after.holder == before.holder
                         || (before.holder == TOTAL_CPU && after.holder == by)
                         || (before.holder == by && after.holder == TOTAL_CPU)
                 })
             });
-            clause(outcome, "while a CPU holds the lock, no event of another touches the channel", &[], &|_| {
+            clause(outcome, "while a CPU holds the lock, no event of another CPU changes the channel", &[], &|_| {
                 lock(q, before, by, &event).map_or(true, |after| {
                     before.holder == TOTAL_CPU
                         || before.holder == by
@@ -280,7 +284,7 @@ fn mutual_exclusion<G: Geometry>() -> Outcome {
                             && after.words == before.words)
                 })
             });
-            clause(outcome, "who keeps the lock has no more events left than before", &[], &|_| {
+            clause(outcome, "while a CPU keeps the lock, its remaining budget does not grow", &[], &|_| {
                 lock(q, before, by, &event).map_or(true, |after| {
                     before.holder == TOTAL_CPU || after.holder == TOTAL_CPU || after.budget <= before.budget
                 })

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Why a dump is invalid. The kernel that wrote it is to blame, or the serial line.
+/// Why a dump is invalid. Either the kernel that wrote it or the serial line is to blame.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum DumpError {
     /// The dump cannot be read.
     #[error("the dump cannot be read: {0}")]
     Read(#[from] io::Error),
@@ -24,13 +24,13 @@ pub enum Error {
     #[error("a number in the dump is too long")]
     Number,
     /// A text is not UTF-8, or is longer than any name.
-    #[error("a name in the dump is none")]
+    #[error("a name in the dump is invalid")]
     Name,
     /// This number does not begin an item.
-    #[error("the dump has an item of kind {0}, which there is not")]
+    #[error("the dump has an item of the unknown kind {0}")]
     Item(u64),
     /// A part is not the next one.
-    #[error("the dump goes on with part {got} where part {expected} is to come")]
+    #[error("the dump has part {got} in place of part {expected}")]
     Part {
         /// The next part.
         expected: u64,
@@ -38,7 +38,7 @@ pub enum Error {
         got: u64,
     },
     /// A value is missing.
-    #[error("the dump does not say what {object}.{name} is")]
+    #[error("the dump has no value of {object}.{name}")]
     Missing {
         /// The object.
         object: &'static str,
@@ -65,12 +65,12 @@ pub struct Part {
     /// The values in no map, by object, row and name.
     pub scalars: BTreeMap<(String, u32, String), u64>,
     /// The rows of maps.
-    pub rows: Vec<Row>,
+    pub rows: Vec<DumpRow>,
 }
 
 /// A row of a map.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Row {
+pub struct DumpRow {
     /// The field.
     pub field: String,
     /// The first words of its keys.
@@ -88,7 +88,7 @@ const MOST: u64 = 64;
 struct Reader<R>(R);
 
 impl<R: Read> Reader<R> {
-    fn number(&mut self) -> Result<u64, Error> {
+    fn number(&mut self) -> Result<u64, DumpError> {
         let mut value = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let mut byte = [0];
@@ -102,35 +102,35 @@ impl<R: Read> Reader<R> {
                 return Ok(value);
             }
         }
-        Err(Error::Number)
+        Err(DumpError::Number)
     }
 
-    fn word(&mut self) -> Result<u32, Error> {
-        u32::try_from(self.number()?).map_err(|_| Error::Number)
+    fn word(&mut self) -> Result<u32, DumpError> {
+        u32::try_from(self.number()?).map_err(|_| DumpError::Number)
     }
 
-    fn count(&mut self) -> Result<u64, Error> {
-        self.number().and_then(|count| if count <= MOST { Ok(count) } else { Err(Error::Number) })
+    fn count(&mut self) -> Result<u64, DumpError> {
+        self.number().and_then(|count| if count <= MOST { Ok(count) } else { Err(DumpError::Number) })
     }
 
-    fn text(&mut self) -> Result<String, Error> {
+    fn text(&mut self) -> Result<String, DumpError> {
         let length = self.number()?;
         if length > LONGEST_NAME {
-            return Err(Error::Name);
+            return Err(DumpError::Name);
         }
         let mut bytes = vec![0; length as usize];
         self.0.read_exact(&mut bytes)?;
-        String::from_utf8(bytes).map_err(|_| Error::Name)
+        String::from_utf8(bytes).map_err(|_| DumpError::Name)
     }
 
-    fn part(&mut self, expected: u64) -> Result<Part, Error> {
+    fn part(&mut self, expected: u64) -> Result<Part, DumpError> {
         match self.number()? {
             got if got == expected => self.items(),
-            got => Err(Error::Part { expected, got }),
+            got => Err(DumpError::Part { expected, got }),
         }
     }
 
-    fn items(&mut self) -> Result<Part, Error> {
+    fn items(&mut self) -> Result<Part, DumpError> {
         let mut part = Part::default();
         loop {
             match self.number()? {
@@ -151,9 +151,9 @@ impl<R: Read> Reader<R> {
                         let leaves = self.count()?;
                         runs.push((length, (0..leaves).map(|_| self.number()).collect::<Result<_, _>>()?));
                     }
-                    part.rows.push(Row { field, prefix, runs });
+                    part.rows.push(DumpRow { field, prefix, runs });
                 }
-                other => return Err(Error::Item(other)),
+                other => return Err(DumpError::Item(other)),
             }
         }
     }
@@ -164,7 +164,7 @@ impl Dump {
     ///
     /// # Errors
     /// If the dump is invalid, or the input ends within it.
-    pub fn read(mut from: impl Read) -> Result<Option<Dump>, Error> {
+    pub fn read(mut from: impl Read) -> Result<Option<Dump>, DumpError> {
         let mut first = [0];
         if from.read(&mut first)? == 0 {
             return Ok(None);
@@ -184,12 +184,12 @@ impl Part {
     }
 
     /// A value about the machine, which is not part of the state.
-    pub(super) fn machine(&self, row: u32, name: &str) -> Result<u64, Error> {
-        self.scalar(MACHINE, row, name).ok_or_else(|| Error::Missing { object: MACHINE, name: name.to_owned() })
+    pub(super) fn machine(&self, row: u32, name: &str) -> Result<u64, DumpError> {
+        self.scalar(MACHINE, row, name).ok_or_else(|| DumpError::Missing { object: MACHINE, name: name.to_owned() })
     }
 
     /// Writes the shared state into `state`.
-    pub(super) fn put_shared(&self, state: &mut Snapshot) -> Result<(), Error> {
+    pub(super) fn put_shared(&self, state: &mut Snapshot) -> Result<(), DumpError> {
         let value = |object: &str, row, name: &str| self.scalar(object, row, name);
         const TABLE: &str = <AllocTable<Sim> as Object<Sim>>::NAME;
         state.at.words(&mut Each(|name, old| value(TABLE, 0, name).unwrap_or(old)));
@@ -203,25 +203,25 @@ impl Part {
     }
 
     /// Writes the own state of CPU `cpu` into `state`.
-    pub(super) fn put_own(&self, cpu: u32, state: &mut Snapshot) -> Result<(), Error> {
+    pub(super) fn put_own(&self, cpu: u32, state: &mut Snapshot) -> Result<(), DumpError> {
         // Missing values are ghost state, which is made up later.
         state.own.words(&mut Each(|name, old| self.scalar(OWN, cpu, name).unwrap_or(old)));
         if self.scalar(OWN, cpu, "CPU_ID").is_none() {
-            return Err(Error::Missing { object: OWN, name: "CPU_ID".to_owned() });
+            return Err(DumpError::Missing { object: OWN, name: "CPU_ID".to_owned() });
         }
         self.put_rows(state, &["AC", "kctxt", "proc"])
     }
 
     /// Writes the rows into `state`. The rows of the fields in `needed` must be there.
-    fn put_rows(&self, state: &mut Snapshot, needed: &[&str]) -> Result<(), Error> {
+    fn put_rows(&self, state: &mut Snapshot, needed: &[&str]) -> Result<(), DumpError> {
         if let Some(name) = needed.iter().find(|name| self.rows.iter().all(|row| row.field != **name)) {
-            return Err(Error::Missing { object: "map", name: (*name).to_string() });
+            return Err(DumpError::Missing { object: "map", name: (*name).to_string() });
         }
         let mut put = Put { rows: &self.rows, put: 0, wrong: None };
         change(state, &mut put);
         match put.wrong {
-            Some(wrong) => Err(Error::NoSuch(wrong)),
-            None if put.put < self.rows.len() => Err(Error::NoSuch("field of one of the rows".to_owned())),
+            Some(wrong) => Err(DumpError::NoSuch(wrong)),
+            None if put.put < self.rows.len() => Err(DumpError::NoSuch("field of one of the rows".to_owned())),
             None => Ok(()),
         }
     }
@@ -229,14 +229,15 @@ impl Part {
 
 /// Writes rows into maps.
 struct Put<'a> {
-    rows: &'a [Row],
+    rows: &'a [DumpRow],
     /// The number of rows whose map was found.
     put: usize,
     /// A row without a place.
     wrong: Option<String>,
 }
 
-/// A map with more keys than this is defined, instead of written. Then only the ends of its runs count as written.
+/// A map with more keys than this is defined, instead of written. In this case only the ends of its runs count as
+/// written.
 const LARGE: u32 = 1 << 16;
 
 impl Change for Put<'_> {
@@ -251,7 +252,7 @@ impl Change for Put<'_> {
 }
 
 /// Writes a row into its map. `None` if it has no place there.
-fn put<F: Field<Sim>>(map: &mut Sparse<F>, row: &Row) -> Option<()> {
+fn put<F: Field<Sim>>(map: &mut Sparse<F>, row: &DumpRow) -> Option<()> {
     let [of_row @ .., last] = F::DIMS else { return None };
     let in_bounds = row.prefix.iter().zip(of_row).all(|(word, bound)| word < bound);
     let keys = row.runs.iter().try_fold(0u32, |sum, (length, _)| sum.checked_add(*length))?;
@@ -282,7 +283,7 @@ fn put<F: Field<Sim>>(map: &mut Sparse<F>, row: &Row) -> Option<()> {
     for (end, value) in runs {
         let middle = if *last > LARGE { from..from + 1 } else { from..end };
         for at in middle.chain([end - 1]) {
-            // The ends of a run are always written, so that they count as written.
+            // Runs each time a CPU has admitted interrupts in the kernel and masks them again.
             if at == from || at == end - 1 || leaves(map.get(key(at))) != leaves(value) {
                 map.set(key(at), value);
             }

@@ -1,13 +1,13 @@
 //! The checker, for a kernel that runs elsewhere and has erased its ghost state.
 //!
 //! For such a state we can only check that *there is* ghost state with which the invariant holds. A quiescent kernel
-//! writes a [`Dump`] of its real state. Ghost state is made up from the facts that define it
-//! (`rebuild`). Then the checker of the hosted machine ([`crate::check`]) evaluates the same facts.
-//! In addition, every page is accounted for ([`Pages`]).
+//! writes a [`Dump`] of its real state. Ghost state is reconstructed from the facts that define it (`rebuild`). Then
+//! the checker of the hosted machine ([`crate::check`]) evaluates the same facts. In addition, every page is
+//! accounted for ([`Pages`]).
 mod dump;
 mod rebuild;
 
-pub use dump::{Dump, Error, Part, Row};
+pub use dump::{Dump, DumpError, DumpRow, Part};
 
 use crate::check::facts::{Violation, check};
 use crate::machine::sparse::Cells;
@@ -19,7 +19,8 @@ use layer::spec::fact::Class;
 use rebuild::{Rest, rebuild};
 use std::fmt;
 
-/// Facts that the made-up ghost state makes true, so that they say nothing about the kernel: number and reason.
+/// Facts that the reconstructed ghost state makes true, so that they say nothing about the kernel: number and
+/// reason.
 pub const MADE_TRUE: &[(&str, &str)] = &[
     ("H2", MODE),
     ("H3", MODE),
@@ -100,7 +101,7 @@ impl fmt::Display for Problem {
                 write!(formatter, "the lock of channel {channel} is held in a quiescent state")
             }
             Problem::Strays { first, count } => {
-                write!(formatter, "{count} pages were handed out and charged to nobody, the first is {first}")
+                write!(formatter, "{count} pages were handed out and are charged to no container, the first is {first}")
             }
         }
     }
@@ -109,7 +110,7 @@ impl fmt::Display for Problem {
 /// The uses of all pages. Each page is counted once.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Pages {
-    /// Used by the kernel, or not there.
+    /// Used by the kernel, or not present.
     pub kernel: u32,
     /// In the user area, but not memory.
     pub reserved: u32,
@@ -154,7 +155,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If the dump is not a valid state.
-    pub fn of(dump: &Dump) -> Result<Checkpoint, Error> {
+    pub fn of(dump: &Dump) -> Result<Checkpoint, DumpError> {
         let count = |name| dump.shared.machine(0, name);
         let counts = Counts { entries: count(machine::ENTRIES)?, calls: count(machine::CALLS)? };
         rebuild(dump, |rest| {

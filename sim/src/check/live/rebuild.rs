@@ -1,9 +1,9 @@
-//! Makes up ghost state from the facts that define it.
+//! Reconstructs ghost state from the facts that define it.
 //!
 //! This module says what each part of the ghost state *means*. The invariant says whether the rest of the state agrees.
 //! If no ghost state satisfies the invariant, any choice shows the error. For example, a page that is mapped twice has a
 //! list of two places, and a thread in no queue stays in flight.
-use super::dump::{Dump, Error};
+use super::dump::{Dump, DumpError};
 use crate::machine::Sim;
 use crate::machine::boot::{processor, shared};
 use crate::machine::platform::{self, Memory, Platform};
@@ -25,7 +25,7 @@ pub struct Rest<'m> {
     pub cpus: Vec<Cpu<'m, Sim>>,
     /// The uses of the frames in page maps, by frame number.
     pub uses: FxHashMap<u32, Use>,
-    /// For each container, the number of pages that it was charged for and that are in none of its maps.
+    /// For each container, the number of pages that are charged to it and that are in none of its maps.
     pub lost: Vec<u32>,
     /// Allocated frames that no page map and no container's account contains.
     pub strays: Vec<u32>,
@@ -42,13 +42,14 @@ pub struct Use {
     pub table: bool,
 }
 
-/// Calls `look` with the state of `dump`, with ghost state. The thread belongs to that machine from then on.
+/// Calls `look` with the state of `dump`, with ghost state. From then on, the thread belongs to that
+/// machine.
 ///
 /// # Errors
 /// If the dump is not a valid state.
-pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, Error> {
-    let word = |name| -> Result<u32, Error> {
-        u32::try_from(dump.shared.machine(0, name)?).map_err(|_| Error::NoSuch(name.to_owned()))
+pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, DumpError> {
+    let word = |name| -> Result<u32, DumpError> {
+        u32::try_from(dump.shared.machine(0, name)?).map_err(|_| DumpError::NoSuch(name.to_owned()))
     };
     let boot: Boot<Sim> = Boot { nps: word(machine::NPS)?, norm: word(machine::NORM)? };
     platform::make_current(Arc::new(Platform::bare(Memory::all(boot.nps.min(MAX_PAGE)))), None);
@@ -57,7 +58,7 @@ pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, E
     for (number, part) in (0..).zip(&dump.own) {
         let mut cpu = processor(&shared, number);
         // This leaves the ghost state of a CPU that has done nothing yet.
-        sched_init(&mut cpu, 0).map_err(|stuck| Error::NoSuch(format!("machine that boots: {stuck:?}")))?;
+        sched_init(&mut cpu, 0).map_err(|stuck| DumpError::NoSuch(format!("machine that boots: {stuck:?}")))?;
         let mut state = Snapshot::take(&cpu);
         if number == 0 {
             dump.shared.put_shared(&mut state)?;
@@ -91,7 +92,7 @@ fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
             // The main thread of a CPU that the machine does not have.
             None => thread <= TOTAL_CPU,
         };
-        // A live thread that is nowhere stays in flight, which the invariant forbids.
+        // A live thread that is in no place stays in flight, which the invariant forbids.
         let place = match alive {
             true if is_gone => place::GONE,
             true if thread > TOTAL_CPU || (home as usize) < cpus.len() => place::FLIGHT,
@@ -109,7 +110,7 @@ fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
         let (mut thread, mut before, mut seq) = (fifo.head, NO_THREAD, 0);
         while thread < NUM_PROC {
             let tcb = threads.tcb.get([thread]);
-            // It is in another queue, or twice in this one. The invariant will report it.
+            // The thread is in another queue, or twice in this one. The invariant will report it.
             if tcb.place < NUM_CHAN || tcb.place == place::RUN {
                 break;
             }
@@ -129,7 +130,7 @@ fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
     }
 }
 
-/// Sets the uses of frames and the places of pages, as the page maps say.
+/// Sets the uses of frames and the places of pages, according to the page maps.
 fn walk_page_maps(rest: &mut Rest<'_>) {
     for (number, cpu) in (0..).zip(&mut rest.cpus) {
         let (dirs, tables, ghost) = (&cpu.own.dirs, &cpu.own.tables, &mut cpu.own.ghost.0);
@@ -185,8 +186,8 @@ const ENTRIES: u32 = <PageTables as domain::Field<Sim>>::DIMS[1];
 
 /// Sets the owner of each allocated frame, and charges it to a container.
 ///
-/// A page that is charged and in no page map violates E2. It belongs to a container whose usage includes it. Which of
-/// several such pages belongs to which container does not matter.
+/// A page that is charged and in no page map violates E2. It belongs to a container whose usage includes it. If there
+/// are several such pages, it does not matter which belongs to which container.
 fn hand_out(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
     let mut table = shared.at.inspect(0);
     for (&frame, &Use { cpu, .. }) in &rest.uses {
@@ -215,7 +216,7 @@ fn hand_out(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
             }
         }
     }
-    // Allocated without an owner: the ghost state needs some owner.
+    // The frame is allocated without an owner, but the ghost state needs some owner.
     for &frame in &loose {
         table.owner.0.owners.set([frame], Owner { cpu: 0 });
         if let Some(cpu) = rest.cpus.first_mut() {

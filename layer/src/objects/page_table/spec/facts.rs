@@ -1,7 +1,8 @@
 //! The facts about page maps, page tables and the reverse map.
-use super::is_unmapped;
+use super::entries::is_unmapped;
 use crate::core::constants::*;
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::keys::IGNORE;
 use crate::core::machine::Spec;
 use crate::objects::page_table::{is_user_directory, is_users_permission};
@@ -169,7 +170,7 @@ pub(crate) fn facts<M: Spec>() -> [Fact<M>; 19] {
                 !(v.ghost.init.holds() && lat.valid.holds() && k[1] < lat.len)
                     || (entry.thread < NUM_PROC
                         && is_user_directory::<M>(entry.directory)
-                        && entry.index < <M::Geometry as domain::Geometry>::ENTRIES
+                        && entry.index < M::Geometry::ENTRIES
                         && match v.own.dirs.get([entry.thread, entry.directory]) {
                             Pde::Table { frame } => {
                                 frame < MAX_PAGE

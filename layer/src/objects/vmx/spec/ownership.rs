@@ -3,15 +3,17 @@
 //! Together the facts say what a guest can reach. A defined entry of the nested page tables maps a frame of
 //! `guest.frames` (D19.5), and each of these frames is a data page that is charged to the owner's process (E3), which
 //! has not ended (E4). So no frame is given back while an entry maps it.
-use super::{at, is_initialised, kind_at};
+use super::is_initialised;
+use super::place::{at, kind_at};
 use crate::core::call::Answer;
 use crate::core::constants::*;
 use crate::core::fields::*;
 use crate::core::machine::Spec;
 use crate::objects::mode::spec::{hk, hkpt_init, in_kernel};
+use crate::objects::vmx::DEFAULTS;
 use crate::objects::vmx::ownership;
+use crate::objects::vmx::place::Place;
 use crate::objects::vmx::vmcs::{FIELDS, Start};
-use crate::objects::vmx::{DEFAULTS, Place};
 use crate::spec::contract::{Contract, Region, no_events, silent};
 use crate::spec::fact::{Class, Fact};
 use domain::{Flag, Map, Wide};

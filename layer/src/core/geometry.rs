@@ -1,5 +1,6 @@
 //! Sizes of the page tables. No other place defines them.
 use core::fmt::Debug;
+use domain::Domain;
 
 /// A two-level view of a 4 GiB address space.
 pub trait Geometry: Copy + Debug + 'static {
@@ -11,6 +12,12 @@ pub trait Geometry: Copy + Debug + 'static {
     const DIRS: u32 = (1 << 20) / Self::ENTRIES;
     /// Bytes that one directory entry covers.
     const REGION: u32 = 4096 * Self::ENTRIES;
+}
+
+/// A domain whose machine has page tables.
+pub trait Paged: Domain {
+    /// Sizes of the page tables.
+    type Geometry: Geometry;
 }
 
 /// The reference's machine: 1024 entries in a table, 1024 directory entries.

@@ -1,9 +1,9 @@
-//! Planted bugs have counterexamples that also fail on the hosted machine, from a state that satisfies every fact. A
-//! failure that only the prover sees is a fault of the prover.
+//! Planted bugs have counterexamples that also fail on the hosted machine, from a state that satisfies every fact.
+//! If only the prover sees a failure, the prover is wrong.
 //!
-//! Each bug is planted into the contract of a primitive, with the same code for both machines.
+//! Each bug changes the contract of a primitive; both machines run the same code.
 mod common;
-/// A counterexample to a bug of this file, as the prover writes it.
+/// A counterexample to a bug of this file, in the form in which the prover writes it.
 #[path = "written/palloc_d10_usage_is_what_was_charged.rs"]
 mod written;
 
@@ -40,15 +40,15 @@ fn counterexample(bug: &Bug, invariants: InvariantSet) -> Failure {
     found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.primitive, bug.clause)).clone()
 }
 
-/// Checks that the bug is found and its counterexample replayed.
-fn replays(bug: &Bug, invariants: InvariantSet) {
+/// Checks that the bug is found and that its counterexample fails when it is run.
+fn confirms(bug: &Bug, invariants: InvariantSet) {
     let failure = counterexample(bug, invariants);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
-    assert!(failure.replayed && failure.counterexample.is_some(), "{failure:#?}");
+    assert!(failure.confirmed && failure.counterexample.is_some(), "{failure:#?}");
     println!("{}: {} {:?} {}", bug.primitive, failure.clause, failure.state, failure.ending);
 }
 
-/// A test for each bug, that it is found and replayed.
+/// A test for each bug: it is found, and its counterexample fails when it is run.
 macro_rules! bugs {
     ($($(#[$meta:meta])* $test:ident: $invariants:ident $primitive:literal breaks $clause:literal, $plant:expr;)*) => {
         /// The bugs, with the names of their tests.
@@ -62,7 +62,7 @@ macro_rules! bugs {
         $(#[test]
         fn $test() {
             let (symbolic, hosted) = (bugs::$test, bugs::$test);
-            replays(&Bug { primitive: $primitive, clause: $clause, symbolic, hosted }, InvariantSet::$invariants);
+            confirms(&Bug { primitive: $primitive, clause: $clause, symbolic, hosted }, InvariantSet::$invariants);
         })*
     };
 }
@@ -177,7 +177,7 @@ bugs! {
         contract.modifies = |_, may| may("tcb", Region::All, &[]);
         contract.requires = |v, _| v.ghost.pg.holds();
     };
-    a_sleeper_that_is_pushed_away: Derived "get_curid" breaks "only what is held is touched of tcb", |contract| {
+    a_sleeper_that_is_pushed_away: Derived "get_curid" breaks "changed only under its lock: tcb", |contract| {
         contract.run = |cpu, _| {
             // A thread that sleeps alone in its queue.
             if cpu.shared.links.check(|tcb| tcb.get([700.into()]).place >= SLP_Q && tcb.get([700.into()]).place < NUM_CHAN) {
@@ -187,7 +187,7 @@ bugs! {
         };
         contract.modifies = |_, may| may("tcb", Region::All, &[]);
     };
-    a_channel_without_its_lock: Derived "get_curid" breaks "only what is held is touched of syncchpool", |contract| {
+    a_channel_without_its_lock: Derived "get_curid" breaks "changed only under its lock: syncchpool", |contract| {
         contract.run = |cpu, _| {
             cpu.shared.channels.with(|channels| channels.pool.update([SLP_Q.into()], |control| control.busy = 7.into()));
             thread::get_curid(cpu).map(Answer::Word)
@@ -260,7 +260,8 @@ bugs! {
             Ok(Answer::Word(table))
         };
     };
-    // The primitive accepts it, as the reference's does. Only the contract's assumptions exclude it.
+    // The primitive accepts this state, as the reference's does. Only the contract's assumptions
+    // exclude the state.
     a_page_that_is_global: Derived "pt_resv" breaks "D7", |contract| contract.assumes = |_, _| true;
     a_child_that_begins_with_memory: Derived "proc_create" breaks "postcondition", |contract| {
         contract.run = |cpu, a| {
@@ -268,7 +269,7 @@ bugs! {
             page_table::pt_alloc_pde(cpu, child, ADR_LOW.into())?;
             Ok(Answer::Word(child))
         };
-        // Even if the modifies clause permits all writes of this.
+        // The clause fails even if the modifies clause permits all writes of this bug.
         contract.modifies = |_, may| {
             for name in EVERYTHING {
                 may(name, Region::All, &[]);
@@ -373,7 +374,7 @@ bugs! {
     };
 }
 
-/// What creating a child and giving it a page table writes.
+/// The cells that are written when a child is created and gets a page table.
 const EVERYTHING: [&str; 21] = [
     "AC",
     "AC.charged",
@@ -409,7 +410,7 @@ fn a_frame_of_the_kernel_that_is_zeroed_is_refuted() {
             Ok(Answer::Word(table))
         };
     };
-    // The zeroed memory may have been zero before, so that the counterexample need not fail when it runs.
+    // The memory may have been zero before, so the counterexample need not fail when it runs.
     let failures = prove(solver(), "pt_resv", InvariantSet::Derived, plant, |_| ()).failures;
     for clause in ["modifies: HP.value", "modifies: pt."] {
         assert!(failures.iter().any(|failure| failure.clause.starts_with(clause)), "not `{clause}` but {failures:#?}");
@@ -425,8 +426,8 @@ fn what_only_the_prover_sees_is_its_own_fault() {
         hosted: |_| (),
     };
     let failure = counterexample(&bug, InvariantSet::Derived);
-    assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
-    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
+    assert_eq!(failure.reason, Reason::Spurious, "{failure:#?}");
+    assert!(!failure.confirmed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
 }
 

@@ -1,70 +1,34 @@
-//! The specification of the virtual machine: contracts of 1, 25 to 49, 56 and 57, and the facts of D19, which
-//! `vmx_init` establishes so that primitives that read its results are never stuck (P40).
+//! The specification of the virtual machine: contracts of 1, 25 to 46 and 49, with the switches between host and guest and
+//! the facts beside them.
+pub(crate) mod facts;
 mod ownership;
+mod place;
+mod switch;
 
-use super::ept::{self, MEMORY_TYPES, entry};
-use super::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Start, VMCS_READ, Vmcs};
-use super::{DEFAULTS, EVENT_VALID, INTERRUPT_WINDOW, Place, REGISTERS, is_read};
 use crate::core::bits::{bit, with_bit};
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::*;
 use crate::core::fields::*;
 use crate::core::machine::Spec;
 use crate::objects::mode::spec::{hk, hkp, hkpt_init, in_kernel};
-use crate::objects::vmx::ept::nested;
+use crate::objects::vmx;
+use crate::objects::vmx::ept::{self, MEMORY_TYPES, entry, nested};
+use crate::objects::vmx::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Start, Vmcs};
+use crate::objects::vmx::{DEFAULTS, EVENT_VALID, INTERRUPT_WINDOW, Place, REGISTERS};
 use crate::spec::contract::{Cells, Contract, Region, Transition, no_events, silent};
-use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide};
+use place::{EIP, at, in_vm_host, is, is_int, kind_at, may_write};
 
 pub(crate) use ownership::{vmx_claim, vmx_owner, vmx_release};
 
 use Place::{Vmcs as V, Vmx as X};
 
-/// The value at a place.
-fn at<M: Spec>(v: &View<'_, M>, place: Place) -> M::Wide {
-    match place {
-        V(field) => v.own.vmcs.get([(field as u32).into()]).value,
-        X(slot) => v.own.vmx.get([slot.into()]).value,
-    }
-}
-
-/// The kind of the value at a place.
-fn kind_at<M: Spec>(v: &View<'_, M>, place: Place) -> SlotKind<M> {
-    match place {
-        V(field) => v.ghost.vmcs_kind.get([(field as u32).into()]),
-        X(slot) => v.ghost.vmx_kind.get([slot.into()]),
-    }
-}
-
-/// There is an integer at the place.
-fn is_int<M: Spec>(v: &View<'_, M>, place: Place) -> bool {
-    matches!(kind_at(v, place), SlotKind::Int)
-}
-
-/// There is the integer `value` at the place.
-fn is<M: Spec>(v: &View<'_, M>, place: Place, value: M::Wide) -> bool {
-    at(v, place) == value && is_int(v, place)
-}
-
-/// The cells that a call may write if it writes an integer to the place.
-fn may_write<M: Spec>(may: Cells<'_, M>, place: Place) {
-    let (field, kind, key) = match place {
-        V(field) => ("vmcs", "vmcs.kind", field as u32),
-        X(slot) => ("vmx", "vmx.kind", slot),
-    };
-    may(field, Region::All, &[key.into()]);
-    may(kind, Region::All, &[key.into()]);
-}
-
-/// As [`in_kernel`], after `vmx_init`.
-fn in_vm_host<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
-    in_kernel(v, a) && v.own.vm.set_up.holds()
-}
+pub(crate) use switch::{host_in, host_out, vmx_return_from_guest, vmx_run_vm};
 
 pub(crate) fn vmxinfo_get<M: Spec>() -> Contract<M> {
     silent(
-        |cpu, a| super::vmxinfo_get(cpu, a.words[0]).map(Answer::Word),
+        |cpu, a| vmx::vmxinfo_get(cpu, a.words[0]).map(Answer::Word),
         hk,
         in_kernel,
         |s| {
@@ -76,7 +40,7 @@ pub(crate) fn vmxinfo_get<M: Spec>() -> Contract<M> {
 
 pub(crate) fn rdmsr<M: Spec>() -> Contract<M> {
     silent(
-        |cpu, a| super::rdmsr(cpu, a.words[0]).map(Answer::Wide),
+        |cpu, a| vmx::rdmsr(cpu, a.words[0]).map(Answer::Wide),
         hk,
         in_kernel,
         |s| matches!(s.answer, Answer::Wide(value) if *value == M::rdmsr(s.arguments.words[0])),
@@ -85,7 +49,7 @@ pub(crate) fn rdmsr<M: Spec>() -> Contract<M> {
 
 pub(crate) fn wrmsr<M: Spec>() -> Contract<M> {
     silent(
-        |cpu, a| super::wrmsr(cpu, a.words[0], a.wide).map(Answer::Word),
+        |cpu, a| vmx::wrmsr(cpu, a.words[0], a.wide).map(Answer::Word),
         hk,
         in_kernel,
         |s| matches!(s.answer, Answer::Word(word) if *word == 0),
@@ -97,7 +61,7 @@ macro_rules! getters {
     ($($name:ident ($place:expr, $value:ident, $word:ident) $ensures:expr;)*) => {
         $(pub(crate) fn $name<M: Spec>() -> Contract<M> {
             silent(
-                |cpu, _| super::$name(cpu).map(Answer::Word),
+                |cpu, _| vmx::$name(cpu).map(Answer::Word),
                 |v, a| hkp(v, a) && is_int(v, $place),
                 in_vm_host,
                 |s| {
@@ -129,7 +93,7 @@ getters! {
 pub(crate) fn vmx_set_intercept_intwin<M: Spec>() -> Contract<M> {
     const PLACE: Place = V(Vmcs::PriProcBasedCtls);
     Contract {
-        run: |cpu, a| super::vmx_set_intercept_intwin(cpu, a.words[0]).map(|()| Answer::Unit),
+        run: |cpu, a| vmx::vmx_set_intercept_intwin(cpu, a.words[0]).map(|()| Answer::Unit),
         assumes: |_, _| true,
         reference_requires: |v, a| hkp(v, a) && is_int(v, PLACE),
         requires: in_vm_host,
@@ -147,13 +111,14 @@ fn of_segment<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     hkp(v, a) && a.words[0] < SEGMENTS
 }
 
-/// A property of the segment became the integer `value`. `of_cs` is the property's field of CS.
+/// A property of the segment was set to the integer `value`. `of_cs` is the property's field of CS.
 fn has_property<M: Spec>(s: &Transition<'_, M>, of_cs: Vmcs, value: M::Word) -> bool {
     let k = s.arguments.words[0] + of_cs as u32;
     s.after.own.vmcs.get([k]).value == M::Wide::from(value) && matches!(s.after.ghost.vmcs_kind.get([k]), SlotKind::Int)
 }
 
-/// The cells that a call may write if it sets one property that only full segments have and one that all have.
+/// The cells that a call may write if it sets one property that only full segments have and one that all
+/// segments have.
 fn properties<M: Spec>(s: &Transition<'_, M>, may: Cells<'_, M>, of_full: Vmcs, of_all: Vmcs) {
     let seg = s.arguments.words[0];
     if seg < FULL_SEGMENTS {
@@ -166,7 +131,7 @@ fn properties<M: Spec>(s: &Transition<'_, M>, may: Cells<'_, M>, of_full: Vmcs, 
 
 pub(crate) fn vmx_set_desc1<M: Spec>() -> Contract<M> {
     Contract {
-        run: |cpu, a| super::vmx_set_desc1(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
+        run: |cpu, a| vmx::vmx_set_desc1(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
         assumes: |_, _| true,
         reference_requires: of_segment,
         requires: |v, a| in_kernel(v, a) && of_segment(v, a),
@@ -182,7 +147,7 @@ pub(crate) fn vmx_set_desc1<M: Spec>() -> Contract<M> {
 
 pub(crate) fn vmx_set_desc2<M: Spec>() -> Contract<M> {
     Contract {
-        run: |cpu, a| super::vmx_set_desc2(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
+        run: |cpu, a| vmx::vmx_set_desc2(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
         assumes: |_, _| true,
         reference_requires: of_segment,
         requires: |v, a| in_kernel(v, a) && of_segment(v, a),
@@ -206,16 +171,14 @@ fn is_pending<M: Spec>(v: &View<'_, M>) -> bool {
 pub(crate) fn vmx_inject_event<M: Spec>() -> Contract<M> {
     const ERROR: Place = V(Vmcs::EntryExceptionError);
     Contract {
-        run: |cpu, a| {
-            super::vmx_inject_event(cpu, a.words[0], a.words[1], a.words[2], a.words[3]).map(|()| Answer::Unit)
-        },
+        run: |cpu, a| vmx::vmx_inject_event(cpu, a.words[0], a.words[1], a.words[2], a.words[3]).map(|()| Answer::Unit),
         assumes: |_, _| true,
         reference_requires: |v, a| hkp(v, a) && is_int(v, EVENT),
         requires: in_vm_host,
         ensures: |s| {
             let [kind, vector, errcode, ev] = s.arguments.words;
             is_pending(&s.before)
-                || (is(&s.after, EVENT, super::event::<M>(kind, vector, ev == 1).into())
+                || (is(&s.after, EVENT, vmx::event::<M>(kind, vector, ev == 1).into())
                     && (ev != 1 || is(&s.after, ERROR, errcode.into())))
         },
         events: no_events,
@@ -234,7 +197,7 @@ const TSC_OFFSET: Place = V(Vmcs::TscOffset);
 
 pub(crate) fn vmx_set_tsc_offset<M: Spec>() -> Contract<M> {
     Contract {
-        run: |cpu, a| super::vmx_set_tsc_offset(cpu, a.wide).map(|()| Answer::Unit),
+        run: |cpu, a| vmx::vmx_set_tsc_offset(cpu, a.wide).map(|()| Answer::Unit),
         assumes: |_, _| true,
         reference_requires: hkp,
         requires: in_kernel,
@@ -246,7 +209,7 @@ pub(crate) fn vmx_set_tsc_offset<M: Spec>() -> Contract<M> {
 
 pub(crate) fn vmx_get_tsc_offset<M: Spec>() -> Contract<M> {
     silent(
-        |cpu, _| super::vmx_get_tsc_offset(cpu).map(Answer::Wide),
+        |cpu, _| vmx::vmx_get_tsc_offset(cpu).map(Answer::Wide),
         |v, a| hkp(v, a) && is_int(v, TSC_OFFSET),
         in_vm_host,
         |s| matches!(s.answer, Answer::Wide(offset) if *offset == at(&s.before, TSC_OFFSET)),
@@ -255,12 +218,12 @@ pub(crate) fn vmx_get_tsc_offset<M: Spec>() -> Contract<M> {
 
 /// `holds` is true of the place of the guest register with code `r`, and there is such a register.
 fn of_register<M: Spec>(r: M::Word, holds: impl Fn(Place) -> bool) -> bool {
-    super::register::<M>(r).is_some_and(holds)
+    vmx::register::<M>(r).is_some_and(holds)
 }
 
 pub(crate) fn vmx_get_reg<M: Spec>() -> Contract<M> {
     silent(
-        |cpu, a| super::vmx_get_reg(cpu, a.words[0]).map(Answer::Word),
+        |cpu, a| vmx::vmx_get_reg(cpu, a.words[0]).map(Answer::Word),
         |v, a| hkp(v, a) && of_register::<M>(a.words[0], |place| is_int(v, place)),
         |v, a| in_vm_host(v, a) && a.words[0] < REGISTERS.len() as u32,
         |s| of_register::<M>(s.arguments.words[0], |place| s.answer.word() == at(&s.before, place).low()),
@@ -269,21 +232,20 @@ pub(crate) fn vmx_get_reg<M: Spec>() -> Contract<M> {
 
 pub(crate) fn vmx_set_reg<M: Spec>() -> Contract<M> {
     Contract {
-        run: |cpu, a| super::vmx_set_reg(cpu, a.words[0], a.words[1]).map(|()| Answer::Unit),
+        run: |cpu, a| vmx::vmx_set_reg(cpu, a.words[0], a.words[1]).map(|()| Answer::Unit),
         assumes: |_, _| true,
         reference_requires: |v, a| hkp(v, a) && a.words[0] < REGISTERS.len() as u32,
         requires: |v, a| in_kernel(v, a) && a.words[0] < REGISTERS.len() as u32,
         ensures: |s| of_register::<M>(s.arguments.words[0], |place| is(&s.after, place, s.arguments.words[1].into())),
         events: no_events,
         modifies: |s, may| {
-            if let Some(place) = super::register::<M>(s.arguments.words[0]) {
+            if let Some(place) = vmx::register::<M>(s.arguments.words[0]) {
                 may_write::<M>(may, place);
             }
         },
     }
 }
 
-const EIP: Place = X(vmx_slot::RIP);
 const LENGTH: Place = V(Vmcs::ExitInstructionLength);
 
 /// The address of the guest's next instruction fits 32 bits.
@@ -296,7 +258,7 @@ fn goes_on<M: Spec>(v: &View<'_, M>) -> bool {
 
 pub(crate) fn vmx_get_next_eip<M: Spec>() -> Contract<M> {
     silent(
-        |cpu, _| super::vmx_get_next_eip(cpu).map(Answer::Word),
+        |cpu, _| vmx::vmx_get_next_eip(cpu).map(Answer::Word),
         |v, a| hkp(v, a) && is_int(v, EIP) && is_int(v, LENGTH) && goes_on(v),
         |v, a| in_vm_host(v, a) && goes_on(v),
         |s| {
@@ -308,7 +270,7 @@ pub(crate) fn vmx_get_next_eip<M: Spec>() -> Contract<M> {
 
 pub(crate) fn vmx_next_fits<M: Spec>() -> Contract<M> {
     silent(
-        |cpu, _| super::vmx_next_fits(cpu).map(Answer::Word),
+        |cpu, _| vmx::vmx_next_fits(cpu).map(Answer::Word),
         |v, a| hkp(v, a) && is_int(v, EIP) && is_int(v, LENGTH),
         in_vm_host,
         |s| s.answer.word() <= 1 && (s.answer.word() == 1) == goes_on(&s.before),
@@ -350,80 +312,6 @@ pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
     }
 }
 
-/// Index of a host register in the arguments of an entry: the index at which an exit has the guest's register of this
-/// slot.
-fn saved(slot: u32) -> usize {
-    SAVED.iter().position(|&other| other == slot).unwrap_or(0)
-}
-
-pub(crate) fn vmx_run_vm<M: Spec>() -> Contract<M> {
-    Contract {
-        run: |cpu, a| {
-            super::vmx_run_vm(cpu, a.guest[saved(vmx_slot::RDI)], a.guest[saved(vmx_slot::RBP)])
-                .map(|to| Answer::ToGuest(to.registers, to.rip))
-        },
-        assumes: |_, _| true,
-        reference_requires: |v, a| hkp(v, a) && v.ghost.init.holds() && is_int(v, EIP),
-        requires: in_vm_host,
-        ensures: |s| {
-            let Answer::ToGuest(registers, rip) = s.answer else { return false };
-            let host = |slot| s.arguments.guest[saved(slot)];
-            *rip == at(&s.before, EIP)
-                && SAVED.iter().zip(registers).all(|(&slot, register)| *register == at(&s.before, X(slot)))
-                && is(&s.after, V(Vmcs::GuestRip), *rip)
-                && is(&s.after, X(vmx_slot::HOST_RBP), host(vmx_slot::RBP))
-                && is(&s.after, X(vmx_slot::HOST_RDI), host(vmx_slot::RDI))
-                && !s.after.ghost.ihost.holds()
-        },
-        events: no_events,
-        modifies: |_, may| {
-            may("ihost", Region::All, &[]);
-            for place in [V(Vmcs::GuestRip), X(vmx_slot::HOST_RBP), X(vmx_slot::HOST_RDI)] {
-                may_write::<M>(may, place);
-            }
-        },
-    }
-}
-
-/// Guest mode, on a CPU that is set up.
-fn in_guest<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
-    v.ghost.init.holds() && v.ghost.ikern.holds() && !v.ghost.ihost.holds()
-}
-
-/// The values that an exit copies from the control structure, and the slots to which it copies them.
-const EXIT: [(Vmcs, u32); 3] = [
-    (Vmcs::GuestRip, vmx_slot::RIP),
-    (Vmcs::ExitReason, vmx_slot::EXIT_REASON),
-    (Vmcs::ExitQualification, vmx_slot::EXIT_QUALIFICATION),
-];
-
-pub(crate) fn vmx_return_from_guest<M: Spec>() -> Contract<M> {
-    Contract {
-        run: |cpu, a| super::vmx_return_from_guest(cpu, a.guest).map(|to| Answer::ToHost(to.rdi, to.rbp)),
-        assumes: |_, _| true,
-        reference_requires: |v, a| {
-            in_guest(v, a) && v.ghost.pg.holds() && EXIT.iter().all(|&(field, _)| is_int(v, V(field)))
-        },
-        requires: |v, a| in_guest(v, a) && v.own.vm.set_up.holds(),
-        ensures: |s| {
-            let Answer::ToHost(rdi, rbp) = s.answer else { return false };
-            *rdi == at(&s.before, X(vmx_slot::HOST_RDI))
-                && *rbp == at(&s.before, X(vmx_slot::HOST_RBP))
-                && SAVED.iter().zip(s.arguments.guest).all(|(&slot, register)| is(&s.after, X(slot), register))
-                && EXIT.iter().all(|&(field, slot)| is(&s.after, X(slot), at(&s.before, V(field))))
-                && is(&s.after, X(vmx_slot::LAUNCHED), M::Wide::constant(1))
-                && s.after.ghost.ihost.holds()
-        },
-        events: no_events,
-        modifies: |_, may| {
-            may("ihost", Region::All, &[]);
-            for slot in SAVED.into_iter().chain(EXIT.map(|(_, slot)| slot)).chain([vmx_slot::LAUNCHED]) {
-                may_write::<M>(may, X(slot));
-            }
-        },
-    }
-}
-
 /// The virtual machine is as `vmx_init` makes it.
 fn is_initialised<M: Spec>(s: &Transition<'_, M>) -> bool {
     let (v, [x, y]) = (&s.after, s.any);
@@ -443,7 +331,7 @@ fn is_initialised<M: Spec>(s: &Transition<'_, M>) -> bool {
 
 pub(crate) fn vmx_init<M: Spec>() -> Contract<M> {
     Contract {
-        run: |cpu, a| super::vmx_init(cpu, a.words[0]).map(|()| Answer::Unit),
+        run: |cpu, a| vmx::vmx_init(cpu, a.words[0]).map(|()| Answer::Unit),
         assumes: |_, _| true,
         reference_requires: hkpt_init,
         requires: in_kernel,
@@ -461,71 +349,4 @@ pub(crate) fn vmx_init<M: Spec>() -> Contract<M> {
             }
         },
     }
-}
-
-pub(crate) fn host_in<M: Spec>() -> Contract<M> {
-    Contract {
-        run: |cpu, _| super::host_in(cpu).map(|()| Answer::Unit),
-        assumes: |_, _| true,
-        reference_requires: |v, _| v.ghost.ikern.holds() && !v.ghost.ihost.holds(),
-        requires: in_guest,
-        ensures: |s| s.after.ghost.ihost.holds(),
-        events: no_events,
-        modifies: |_, may| may("ihost", Region::All, &[]),
-    }
-}
-
-pub(crate) fn host_out<M: Spec>() -> Contract<M> {
-    Contract {
-        run: |cpu, _| super::host_out(cpu).map(|()| Answer::Unit),
-        assumes: |_, _| true,
-        reference_requires: |v, a| hkp(v, a) && v.ghost.init.holds(),
-        requires: in_kernel,
-        ensures: |s| !s.after.ghost.ihost.holds(),
-        events: no_events,
-        modifies: |_, may| may("ihost", Region::All, &[]),
-    }
-}
-
-/// The facts about the virtual machine.
-pub(crate) fn facts<M: Spec>() -> [Fact<M>; 8] {
-    let [listed, is_set_up, charged, live] = ownership::facts();
-    [
-        Fact {
-            number: "D19.1",
-            name: "virtual machines come after sched_init",
-            class: Class::Derived,
-            keys: &[],
-            holds: |v, _| !v.own.vm.set_up.holds() || v.ghost.init.holds(),
-        },
-        Fact {
-            number: "D19.2",
-            name: "what is read of vmcs is defined",
-            class: Class::Derived,
-            keys: &[("vmcs", &[0])],
-            holds: |v, k| {
-                !v.own.vm.set_up.holds() || k[0] >= VMCS_READ || matches!(v.ghost.vmcs_kind.get([k[0]]), SlotKind::Int)
-            },
-        },
-        Fact {
-            number: "D19.3",
-            name: "what is read of vmx is defined",
-            class: Class::Derived,
-            keys: &[("vmx", &[0])],
-            holds: |v, k| {
-                !v.own.vm.set_up.holds() || !is_read::<M>(k[0]) || matches!(v.ghost.vmx_kind.get([k[0]]), SlotKind::Int)
-            },
-        },
-        Fact {
-            number: "D19.4",
-            name: "nested directories have tables",
-            class: Class::Derived,
-            keys: &[("eptdir", &[0])],
-            holds: |v, k| !v.own.vm.set_up.holds() || v.ghost.ept_dirs.get([k[0]]).defined.holds(),
-        },
-        listed,
-        is_set_up,
-        charged,
-        live,
-    ]
 }

@@ -1,0 +1,66 @@
+//! The state before `sched_init`, and the boot of a CPU.
+use super::theorem::{clause, premises_hold};
+use crate::environment::interference::Interference;
+use crate::facts::assumed::Assumed;
+use crate::proof::obligations::prove_facts;
+use crate::state::parts::State;
+use crate::state::sym::Sym;
+use layer::core::constants::{NUM_CV, NUM_PROC, TOTAL_CPU};
+use layer::core::geometry::Geometry;
+use layer::core::machine::Object;
+use layer::core::stuck::Stuck;
+use layer::objects::queue::{Queue, Sleeping};
+use layer::spec::fact::{Class, Fact};
+use std::rc::Rc;
+use symbolic::branch::decide;
+use symbolic::origin::Origin;
+use symbolic::proof::{Outcome, any, run_paths};
+use syscall::entry;
+
+pub(super) fn init_adt<G: Geometry>() -> Outcome {
+    let mut outcome = run_paths(true, &|outcome| {
+        let state = State::<G>::initial();
+        if !decide(&|| state.current_cpu < TOTAL_CPU) || !premises_hold(outcome) {
+            return;
+        }
+        prove_facts(&state, &Assumed::nothing(), |_| true, &mut outcome.clauses);
+        clause(outcome, "lock invariant of every pending queue", &[TOTAL_CPU.into(), NUM_PROC.into()], &|k| {
+            state.pending.lock_invariant(k[0], &state.threads, &k[1..])
+        });
+        let sleepers: Queue<Sym<G>, Sleeping> = Object::new(Origin::START);
+        clause(outcome, "lock invariant of every sleep queue", &[NUM_CV.into(), NUM_PROC.into()], &|k| {
+            sleepers.lock_invariant(k[0], &state.threads, &k[1..])
+        });
+    });
+    outcome.require_success();
+    outcome
+}
+
+/// The code that boots a CPU, from the state before `sched_init`. It gets stuck only if the description of the machine is
+/// unusable. The proof of the primitive `sched_init` shows that H, L and D hold afterwards; E is proved here.
+pub(super) fn boot<G: Geometry>() -> Outcome {
+    let mut outcome = run_paths(true, &|outcome| {
+        let state = Rc::new(State::<G>::initial());
+        if !decide(&|| state.current_cpu < TOTAL_CPU) {
+            return;
+        }
+        let interference = Interference::new(&state, &Rc::new(Assumed::nothing()));
+        let mbi = any("mbi", 1 << 32);
+        let (result, after) = state.run(&interference, |cpu| entry::boot(cpu, mbi));
+        match result {
+            Ok(next) if premises_hold(outcome) => {
+                clause(outcome, "the main thread can continue", &[], &|_| next.holds(&after.view()));
+                // Those of H, L and D are proved of the primitives that it calls.
+                let is_of_entries = |fact: &Fact<Sym<G>>| fact.class == Class::Entry;
+                prove_facts(&after, &Assumed::nothing(), is_of_entries, &mut outcome.clauses);
+            }
+            Ok(_) => {}
+            Err(stuck) => {
+                let is_refused = matches!(stuck, Stuck::BadIoApic | Stuck::BadMemory);
+                clause(outcome, "stuck only if the description is not usable", &[], &|_| is_refused);
+            }
+        }
+    });
+    outcome.require_success();
+    outcome
+}
