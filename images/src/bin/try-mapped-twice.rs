@@ -15,8 +15,8 @@ use kernel::machine::hooks::IMAGE;
 use layer::core::constants::ADR_LOW;
 use layer::core::fields::{Directories, PageTables, Pde};
 
-/// The number of the first entry before which the page is mapped again, and an unused index of a page: the last one of
-/// the image's region.
+/// The number of the entry before which the page is mapped again, and an unused index of a page: the last one of the
+/// image's region.
 const ENTRY: u32 = 30;
 const PLACE: u32 = 511;
 
@@ -34,10 +34,9 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     (IMAGE.entry)(cpu, why)
 }
 
-/// Maps the first page of the running program's image a second time. It does so before every entry from [`ENTRY`] on:
-/// one program could end before the next checkpoint.
+/// Maps the first page of the running program's image a second time.
 fn map_again(cpu: &mut Cpu) {
-    if ENTRIES.fetch_add(1, Ordering::Relaxed) >= ENTRY {
+    if ENTRIES.fetch_add(1, Ordering::Relaxed) == ENTRY {
         inject(cpu, |layer| {
             let own = &mut layer.own;
             let entry = Map::<Metal, Directories>::get(&own.dirs, [own.cur, ADR_LOW >> 21]);
