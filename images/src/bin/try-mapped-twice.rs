@@ -15,9 +15,10 @@ use kernel::machine::hooks::IMAGE;
 use layer::core::constants::ADR_LOW;
 use layer::core::fields::{Directories, PageTables, Pde};
 
-/// The number of the entry before which the page is mapped again, and an unused index of a page: the last one of the
-/// image's region.
+/// Before every entry with a multiple of this number a page is mapped again, since one program could end before the next
+/// checkpoint.
 const ENTRY: u32 = 30;
+/// An unused index of a page: the last one of the image's region.
 const PLACE: u32 = 511;
 
 static ENTRIES: AtomicU32 = AtomicU32::new(0);
@@ -36,7 +37,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
 
 /// Maps the first page of the running program's image a second time.
 fn map_again(cpu: &mut Cpu) {
-    if ENTRIES.fetch_add(1, Ordering::Relaxed) == ENTRY {
+    if ENTRIES.fetch_add(1, Ordering::Relaxed) % ENTRY == ENTRY - 1 {
         inject(cpu, |layer| {
             let own = &mut layer.own;
             let entry = Map::<Metal, Directories>::get(&own.dirs, [own.cur, ADR_LOW >> 21]);
