@@ -139,10 +139,7 @@ fn try_watching(behaviour: &Behaviour, show: bool) -> std::result::Result<Option
     let watch = Some(Watch { every: CHECKPOINTS, until: None });
     let ran = job.booted(&Boot { emulator, image, kind, timeout: Some(timeout), show, watch, ..Boot::QUIET })?;
     let violations = ran.watched.as_ref().map_or(&[][..], |watched| &watched.violations);
-    let found = |numbers: &str| {
-        let mut starts = numbers.split('|').map(|number| format!("{number} ("));
-        starts.any(|start| violations.iter().any(|violation| violation.starts_with(&start)))
-    };
+    let found = |number: &str| violations.iter().any(|violation| violation.starts_with(&format!("{number} (")));
     let missed = behaviour.broken.iter().find(|number| !found(number));
     Ok(missed.map(|number| format!("no checkpoint has reported {number}, but: {violations:?}\n{}", ran.console)))
 }

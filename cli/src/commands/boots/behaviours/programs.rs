@@ -25,13 +25,6 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour { name: "programs-mcs", options: "lock=mcs", cpus: 8, ..PROGRAMS },
     Behaviour { name: "programs-checked", kind: Kind::Checked, cpus: 8, ..PROGRAMS },
     Behaviour { name: "dirty-memory", image: "try-dirty-memory", cpus: 2, ..PROGRAMS },
-    // If the program has ended before the next checkpoint, its page was released twice, which violates other facts.
-    Behaviour {
-        name: "mapped-twice",
-        image: "try-mapped-twice",
-        cpus: 2,
-        broken: &["D18|D6.3|D10|D22.1|E2"],
-        ..PROGRAMS
-    },
+    Behaviour { name: "mapped-twice", image: "try-mapped-twice", cpus: 2, broken: &["D18"], ..PROGRAMS },
     Behaviour { name: "lost-thread", image: "try-lost-thread", cpus: 2, broken: &["D4.6"], ..PROGRAMS },
 ];
