@@ -10,7 +10,7 @@
 //! ```
 //! let mut page = [0; abi::PAGE_SIZE as usize];
 //! abi::arguments::write(["worker", "7"], |at, bytes| page[at..][..bytes.len()].copy_from_slice(bytes)).unwrap();
-//! assert!(abi::arguments::Arguments::parse(&page).unwrap().eq(["worker", "7"]));
+//! assert!(abi::arguments::ProgramArguments::parse(&page).unwrap().eq(["worker", "7"]));
 //! ```
 
 use crate::{ADR_LOW, PAGE_SIZE};

@@ -25,7 +25,7 @@ fn whoever_does_not_answer_is_named() {
         ("sleeper.sh", "sleeper.sh` did not answer within 10.0 s"),
         ("reads_nothing.sh", "reads_nothing.sh` did not answer within 10.0 s"),
         ("tires.sh", "tires.sh` did not answer within "),
-        ("floods.sh", "floods.sh` answered"),
+        ("floods.sh", "floods.sh` printed"),
         ("closes_its_input.sh", "closes_its_input.sh` did not answer within 10.0 s"),
         ("dies.sh", "dies.sh` died"),
         ("refuses.sh", "refuses.sh` answered with an error: (error \"line 1 column 10: unsupported info\")"),

@@ -86,7 +86,7 @@ pub fn bounded_loop<L: Loop>(it: &mut L) -> Result<(), L::Error> {
         refuted(&[], format!("an iteration of {} {what}", it.name()));
         resume_unwind(Box::new(Abandon));
     }
-    prove_here(|| it.prove_invariant("after a round"));
+    prove_here(|| it.prove_invariant("after an iteration"));
     Ok(())
 }
 

@@ -9,7 +9,7 @@
 //! 2. **A refusal is an error number, never a stuck primitive**: the code checks every precondition of a primitive
 //!    first.
 //! 3. **Every kernel entry is bounded** ([`entry`]): it has no unbounded loops. If work is left, the entry ends in a
-//!    [`Next`] that names the next step. For example, an image is loaded by a chain of steps, one page each.
+//!    [`Next`](next::Next) that names the next step. For example, an image is loaded by a chain of steps, one page each.
 //! 4. **Each step has a written precondition** ([`mode`], [`Load::ready`](next::Load::ready)), and the step before it
 //!    must establish it ([`Next::holds`](next::Next::holds)).
 #![no_std]

@@ -30,7 +30,7 @@ pub enum NameError {
     #[error("names bench and bench-… are reserved for `cargo cairn bench`")]
     Bench,
     /// There is already a program with this name.
-    #[error("it is there already")]
+    #[error("it exists already")]
     Taken,
 }
 

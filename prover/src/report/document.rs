@@ -268,11 +268,11 @@ fn summary(row: &ReportRow, invariant: &[(&str, &str)]) -> String {
         }
     }
     // The theorem that every fact can be violated has one clause for each fact.
-    const BROKEN: &str = " can be broken";
+    const VIOLATED: &str = " can be violated";
     let (broken, others): (Vec<&String>, Vec<&String>) =
-        row.clauses.iter().filter(|clause| number(clause).is_none()).partition(|clause| clause.ends_with(BROKEN));
+        row.clauses.iter().filter(|clause| number(clause).is_none()).partition(|clause| clause.ends_with(VIOLATED));
     if broken.len() == invariant.len() {
-        parts.push(format!("each fact{BROKEN}"));
+        parts.push(format!("each fact{VIOLATED}"));
     } else {
         parts.extend(broken.into_iter().cloned());
     }

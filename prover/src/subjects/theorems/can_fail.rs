@@ -65,7 +65,7 @@ mod tests {
         }));
         let outcome = proved(|| facts_can_fail(&all));
         let failures: Vec<_> = outcome.failures.iter().map(|failure| (&*failure.clause, failure.reason)).collect();
-        assert_eq!(failures, [("H0 mistaken can be broken", Reason::Vacuous); 2]);
+        assert_eq!(failures, [("H0 mistaken can be violated", Reason::Vacuous); 2]);
         assert_eq!(outcome.clauses.len(), all.len() - 2);
     }
 }
