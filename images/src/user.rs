@@ -1,6 +1,7 @@
 //! A user's page map with four pages, for images that test ring 3.
 
 use core::ptr;
+use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::cpu::block::{Cpu, Thread};
 use kernel::cpu::context::{Slot, UserContext};
 use kernel::entry::ring3::{Way, enter};
@@ -27,6 +28,14 @@ pub const ABSENT: u64 = GIB + 5 * PAGE_SIZE;
 /// Where [`Setup::append`] puts bytes: after the longest snippet.
 pub const APPENDED: u64 = CODE + SNIPPET as u64;
 
+/// Whether the only thread has stored something at [`DATA`].
+pub fn has_stored() -> bool {
+    let frame = ONLY_DATA.load(Ordering::Acquire);
+    // SAFETY: `prepare` has stored the address of a frame that is in the direct map and never freed; a byte that the
+    // program stores meanwhile is read before or after.
+    frame != 0 && unsafe { direct::<u8>(frame).read_volatile() } != 0
+}
+
 /// Number of code bytes that [`Setup::load`] copies: no snippet is longer.
 const SNIPPET: usize = 512;
 
@@ -44,9 +53,14 @@ unsafe impl Send for Setup {}
 /// The thread of an image that has only one.
 static ONLY: Lock<Option<Setup>> = Lock::new(None);
 
+/// The physical address of the only thread's data page, or 0.
+static ONLY_DATA: AtomicU64 = AtomicU64::new(0);
+
 /// Makes the page map of the only thread.
 pub fn prepare(boot: &mut Boot) {
-    *ONLY.lock() = Some(set_up(boot, 0));
+    let setup = set_up(boot, 0);
+    ONLY_DATA.store(setup.frames + (DATA - CODE), Ordering::Release);
+    *ONLY.lock() = Some(setup);
 }
 
 /// Runs the snippet `code` on the calling CPU as the only thread, which [`prepare`] has made.

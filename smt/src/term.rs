@@ -140,6 +140,13 @@ impl Arena {
         if let Node::Const(value) = self.node(term) { Some(*value) } else { None }
     }
 
+    /// The term and the number, if `term` is an equation of another term and a constant number.
+    pub fn as_equation(&self, term: Term) -> Option<(Term, u64)> {
+        let Node::Eq(a, b) = *self.node(term) else { return None };
+        let of = |number, other| Some((other, self.as_number(number)?));
+        of(a, b).or_else(|| of(b, a))
+    }
+
     /// The value of `term`, if it is a constant truth value.
     pub fn as_bool(&self, term: Term) -> Option<bool> {
         if let Node::Bool(value) = self.node(term) { Some(*value) } else { None }

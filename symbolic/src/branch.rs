@@ -111,6 +111,9 @@ impl Engine {
         let not = self.arena.not(holds);
         self.path.known.insert(holds, true);
         self.path.known.insert(not, false);
+        if let Some((term, number)) = self.arena.as_equation(holds) {
+            self.path.numbers.insert(term, number);
+        }
         if let Node::And(a, b) = *self.arena.node(holds) {
             self.learn(a);
             self.learn(b);
@@ -122,6 +125,8 @@ impl Engine {
         if let Some(value) = self.arena.as_bool(condition) {
             return Some(value);
         }
+        // A term that equals one number equals no other.
+        let equation = self.arena.as_equation(condition);
         if self.path.merges.iter().any(|merge| !merge.taken.is_empty()) {
             let not = self.arena.not(condition);
             for &(term, value) in self.path.merges.iter().rev().flat_map(|merge| &merge.taken) {
@@ -131,9 +136,22 @@ impl Engine {
                 if term == not {
                     return Some(!value);
                 }
+                if let Some((of, number)) = equation
+                    && value
+                    && self.arena.as_equation(term).is_some_and(|(other, is)| other == of && is != number)
+                {
+                    return Some(false);
+                }
             }
         }
-        if self.path.is_hidden { None } else { self.path.known.get(&condition).copied() }
+        if self.path.is_hidden {
+            return None;
+        }
+        let known = self.path.known.get(&condition).copied();
+        known.or_else(|| {
+            let (of, number) = equation?;
+            self.path.numbers.get(&of).map(|&is| is == number)
+        })
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Path {
     pub steps: Vec<Step>,
     /// The conditions with a known value.
     pub(crate) known: FxHashMap<Term, bool>,
+    /// The terms that are known to equal a number.
+    pub(crate) numbers: FxHashMap<Term, u64>,
     /// Whether the knowledge of the path is not used at the moment.
     pub(crate) is_hidden: bool,
     /// Assertions besides the decisions.

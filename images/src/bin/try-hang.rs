@@ -1,4 +1,6 @@
 //! CPU 0 hangs in ring 3, the others in the kernel. Only an NMI ends that.
+//!
+//! The last CPU says so once the program of CPU 0 has stored a word: whoever reads the line knows where the others are.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]
@@ -18,22 +20,23 @@ kernel::image!(Image {
 
 #[unsafe(naked)]
 unsafe extern "C" fn code() {
-    core::arch::naked_asm!("2: jmp 2b")
+    core::arch::naked_asm!("mov byte ptr [{data}], 1", "2: jmp 2b", data = const user::DATA)
 }
 
 /// CPUs that hang in the kernel.
 static SPINNING: AtomicUsize = AtomicUsize::new(0);
 
 fn start(cpu: &mut Cpu) -> ! {
-    if cpu.number() != 0 {
-        spin()
+    if cpu.number() == 0 {
+        user::run(cpu, code)
     }
-    // When the test reads the next line, it may assume that the other CPUs hang already.
-    while SPINNING.load(Ordering::Acquire) + 1 < arrived() {
-        core::hint::spin_loop();
+    if cpu.number() + 1 == arrived() {
+        while !user::has_stored() || SPINNING.load(Ordering::Acquire) + 2 < arrived() {
+            core::hint::spin_loop();
+        }
+        kernel::say!("CPU 0 is in ring 3, for ever");
     }
-    kernel::say!("CPU 0 goes to ring 3, for ever");
-    user::run(cpu, code)
+    spin()
 }
 
 #[inline(never)]

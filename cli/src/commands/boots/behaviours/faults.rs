@@ -9,7 +9,7 @@ const MACHINE_CHECK: Behaviour =
     Behaviour { image: "try-hang", cpus: 3, count: Some(("machine check (vector", 1)), ..FAULT };
 
 /// Once the console shows this text, the hardware reports an error.
-const IN_RING_3: &str = "CPU 0 goes to ring 3, for ever";
+const IN_RING_3: &str = "CPU 0 is in ring 3, for ever";
 
 /// A stack overflows while a report is written on it; the number of CPUs tells the image which stack.
 const OVERFLOW: Behaviour =

@@ -251,9 +251,10 @@ pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
             let unmaps_none = frame >= MAX_PAGE || !is_unmapped(&s.after, frame) || is_unmapped(&s.before, frame);
             unmaps_none
                 && if s.answer.word() == MAGIC_NUMBER {
-                    // Nothing is charged.
-                    let n = s.arguments.words[0];
-                    s.after.own.ac.get([n]).usage == s.before.own.ac.get([n]).usage
+                    // Nothing is mapped or charged.
+                    let [n, va, ..] = s.arguments.words;
+                    (mapped(&s.before, n, va).is_some() || mapped(&s.after, n, va).is_none())
+                        && s.after.own.ac.get([n]).usage == s.before.own.ac.get([n]).usage
                 } else {
                     (pt_resv::<M>().ensures)(s)
                 }
