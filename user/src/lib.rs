@@ -32,6 +32,9 @@
 //! that feature, this library has no start-up code and links into any host program.
 #![no_std]
 
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
+extern crate alloc;
+
 pub mod command;
 pub mod heap;
 pub mod image;
@@ -61,6 +64,8 @@ pub mod bench;
 pub mod quota;
 #[cfg(all(feature = "program", target_arch = "x86_64"))]
 pub mod start;
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
+pub mod vm;
 
 #[cfg(target_arch = "x86_64")]
 pub use args::args;

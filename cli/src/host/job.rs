@@ -9,6 +9,7 @@ use crate::host::image::{self, Images, Kind};
 use crate::host::watch::{Watch, Watched};
 use crate::host::workspace;
 use kernel::devices::exit::Reason;
+use programs::manifest::Machine;
 use programs::transcript::Controls;
 use programs::{Check, Plan, Program};
 use sim::machine::platform::Memory;
@@ -130,7 +131,7 @@ impl fmt::Display for Failure {
 
 impl Job {
     /// Builds all programs, and plans a run of those with these names, or of the usual ones if there are no names.
-    pub fn new(names: &[String], cpus: u32) -> Result<Job, Error> {
+    pub fn new(names: &[String], machine: Machine) -> Result<Job, Error> {
         if let Some(name) = names.iter().find(|name| user::image::number(name).is_none()) {
             let known = user::image::NAMES.join(", ");
             return Err(Error::Unknown { kind: "program", name: name.clone(), known });
@@ -141,8 +142,8 @@ impl Job {
             [] => programs::usual(&archive).collect(),
             _ => archive.iter().filter(named).collect(),
         };
-        let plan = Plan::new(chosen, cpus)?;
-        Ok(Job { archive, plan, cpus, typing: Typing::Nobody })
+        let plan = Plan::new(chosen, machine)?;
+        Ok(Job { archive, plan, cpus: machine.cpus, typing: Typing::Nobody })
     }
 
     /// A machine with a shell on its console. What the shell and its programs do is not judged.
