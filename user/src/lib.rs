@@ -42,6 +42,8 @@ pub mod line;
 pub mod random;
 
 #[cfg(target_arch = "x86_64")]
+pub mod absent;
+#[cfg(target_arch = "x86_64")]
 pub mod args;
 #[cfg(target_arch = "x86_64")]
 pub mod channel;

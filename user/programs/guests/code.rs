@@ -112,7 +112,7 @@ guest_code!(
     "hlt",
 );
 
-// It maps the address of the host's interrupt controller, and reads there.
+// It maps the address of the host's interrupt controller, and writes a command to it.
 guest_code!(
     pub tables,
     "lgdtl 7f - tables_start + 0x7c00",
@@ -138,7 +138,7 @@ guest_code!(
     "je 2f",
     "cmpl $0x83, %ebx",
     "jne 3f",
-    "2: movl 0x600020, %eax",
+    "2: movl $0xc4500, 0x600300", // reset all other CPUs
     "3: hlt",
     ".balign 8",
     "9: .quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff",

@@ -11,7 +11,7 @@ mod code;
 
 use abi::{Cause, Error, PAGE_SIZE};
 use alloc::string::String;
-use user::vm::{End, Vm};
+use user::vm::{Console, End, Vm};
 use user::{args, image, println, program, sys};
 use vmm::exit::Reason;
 
@@ -102,14 +102,8 @@ fn run(guest: &Row) -> Result<u32, Error> {
     let code = (guest.code)();
     vm.memory()[START.into()..][..code.len()].copy_from_slice(code);
     vm.start_in_real_mode(START)?;
-    let mut line = String::new();
-    let end = vm.run(guest.limit, |byte| match byte {
-        b'\n' => {
-            println!("guest {name} on CPU {cpu}: {line}");
-            line.clear();
-        }
-        byte => line.push(byte.into()),
-    })?;
+    let mut lines = Lines { name, cpu, line: String::new() };
+    let end = vm.run(Some(guest.limit), &mut lines)?;
     let is_expected = match &end {
         End::Halted => guest.end == Expected::Halted,
         End::Stopped { reason, .. } => guest.end == Expected::Stopped(Reason(*reason as u16)),
@@ -126,6 +120,32 @@ fn run(guest: &Row) -> Result<u32, Error> {
         End::TimeOut => println!("guest {name} on CPU {cpu} did not end in time"),
     }
     Ok((!is_expected).into())
+}
+
+/// A console that prints each line with the guest's name. Nobody types.
+struct Lines {
+    name: &'static str,
+    cpu: u32,
+    line: String,
+}
+
+impl Console for Lines {
+    fn write(&mut self, byte: u8) {
+        if byte == b'\n' {
+            println!("guest {} on CPU {}: {}", self.name, self.cpu, self.line);
+            self.line.clear();
+        } else {
+            self.line.push(byte.into());
+        }
+    }
+
+    fn read(&mut self) -> Option<u8> {
+        None
+    }
+
+    fn can_read(&self) -> bool {
+        false
+    }
 }
 
 const _: () = assert!(MEMORY * PAGE_SIZE >= 0x1_0000, "a real-mode program may use 64 KiB");
