@@ -230,6 +230,7 @@ impl Vm {
                 Segment::Cs => (linux::CODE.into(), CODE | FLAT),
                 Segment::Ldtr => (0, TABLE),
                 Segment::Tr => (0, TASK),
+                Segment::Gdtr | Segment::Idtr => (0, 0),
                 _ => (linux::DATA.into(), DATA | FLAT),
             };
             let limit = if access & FLAT == 0 { 0xFFFF } else { u32::MAX };
