@@ -4,6 +4,7 @@ use self::Sign::{File, Program};
 use crate::host::child;
 use crate::host::emulator::bochs;
 use crate::host::error::Error;
+use crate::host::linux;
 use crate::host::tools;
 use crate::host::workspace;
 use prover::Choice;
@@ -12,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// Install missing tools: the emulators by apt, and the pinned solver into target/tools
+/// Install missing tools: the emulators by apt, the pinned solver into target/tools, a guest's Linux into target/guests
 ///
 /// The command skips what is already installed. If it may not install packages (not root, or not
 /// Debian), it lists the packages to install.
@@ -61,6 +62,7 @@ const REQUIREMENTS: &[Requirement] = &[
     },
     Requirement { purpose: "the disc for Bochs", package: "xorriso", there: Program(tools::XORRISO) },
     Requirement { purpose: "the disc for Bochs", package: "mtools", there: Program(tools::MTOOLS) },
+    Requirement { purpose: "Linux as a guest", package: "xz-utils", there: Program(tools::XZ) },
 ];
 
 /// The package that fetches the solver.
@@ -83,7 +85,16 @@ pub fn set_up() -> Result<bool, Error> {
     if packages {
         println!("packages: all there");
     }
-    Ok(packages & solver()?)
+    Ok(packages & solver()? & guest())
+}
+
+/// Fetches Linux if it is missing; returns whether it is there afterwards.
+fn guest() -> bool {
+    match linux::fetch() {
+        Ok(()) => println!("guest: Linux is there"),
+        Err(error) => println!("guest: Linux is missing, for the guest of `cargo cairn linux`: {error}"),
+    }
+    linux::is_there()
 }
 
 /// Installs the missing packages, or names them; returns whether nothing is missing afterwards.

@@ -16,6 +16,9 @@ pub const XORRISO: &str = "xorriso";
 /// See [`GRUB_IMAGE`].
 pub const MTOOLS: &str = "mformat";
 
+/// Unpacks the kernel of a guest.
+pub const XZ: &str = "xz";
+
 /// Where `program` is on the search path.
 pub fn find(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|directory| directory.join(program)).find(|path| path.is_file())

@@ -20,7 +20,7 @@ program!(main);
 /// Number of this program.
 const SELF: u32 = image::number("guests").unwrap();
 /// Pages of a child.
-const QUOTA: u32 = 96;
+const QUOTA: u32 = 256;
 /// Pages of a guest's memory. Those that it touches are charged to its monitor.
 const MEMORY: u32 = 64;
 /// The address of a guest's code.

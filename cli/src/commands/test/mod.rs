@@ -2,6 +2,7 @@
 
 mod cargo;
 mod lints;
+mod linux;
 mod page;
 
 use crate::commands::bench;
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 /// counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, lints, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell]
+    /// Steps to run [default: all, in this order: setup, tests, lints, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell, linux]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -60,6 +61,7 @@ const STEPS: &[Step] = &[
     Step { key: "fuzz-x86", name: "random programs, on QEMU and hosted", run: random_programs },
     Step { key: "storm", name: "the invariant on the live kernel", run: storm },
     Step { key: "shell", name: "a session with the shell", run: shell },
+    Step { key: "linux", name: "Linux as a guest", run: linux::boot_everywhere },
 ];
 
 /// Runs the chosen steps, and prints their results.

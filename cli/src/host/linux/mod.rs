@@ -9,6 +9,7 @@ mod ramdisk;
 
 use crate::host::child;
 use crate::host::error::Error;
+use crate::host::tools;
 use elf::Segment;
 use std::fs::{self, File};
 use std::path::Path;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use vmm::linux::{Boot, Header, MONITOR_BASE, ZERO_PAGE, pc_memory};
 use vmm::vmlinux::Vmlinux;
 
-pub use packages::fetch;
+pub use packages::{fetch, is_there};
 pub use ramdisk::PROMPT;
 
 /// Bytes of the guest's memory.
@@ -93,21 +94,20 @@ pub fn build(monitor: &[u8], commands: &str) -> Result<Linux, Error> {
 
 /// Unpacks the kernel, which XZ has packed. Behind it is its size, which does not count.
 fn unpack(packed: &[u8]) -> Result<Vec<u8>, Error> {
-    const NAME: &str = "xz";
     let directory = tempfile::tempdir().map_err(Error::file("make a directory in", &std::env::temp_dir()))?;
     let [from, to] = ["packed", "unpacked"].map(|name| directory.path().join(name));
     fs::write(&from, packed).map_err(Error::file("write", &from))?;
     let input = File::open(&from).map_err(Error::file("read", &from))?;
     let output = File::create(&to).map_err(Error::file("write", &to))?;
-    let mut child = Command::new(NAME)
+    let mut child = Command::new(tools::XZ)
         .args(["--decompress", "--stdout", "--single-stream"])
         .stdin(input)
         .stdout(output)
         .stderr(Stdio::inherit())
         .spawn()
-        .map_err(Error::start(NAME))?;
-    if !child::wait(&mut child, NAME, LIMIT)?.success() {
-        return Err(Error::Failed { program: NAME.to_owned() });
+        .map_err(Error::start(tools::XZ))?;
+    if !child::wait(&mut child, tools::XZ, LIMIT)?.success() {
+        return Err(Error::Failed { program: tools::XZ.to_owned() });
     }
     fs::read(&to).map_err(Error::file("read", &to))
 }
