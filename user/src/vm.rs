@@ -260,22 +260,31 @@ impl Vm {
     pub fn run(&mut self, limit: Option<u32>, console: &mut impl Console) -> Result<End, Error> {
         let start = sys::uptime()?;
         loop {
-            self.offer_interrupt()?;
-            let reason = self.guest.run()?;
+            if let Some(end) = self.step(console)? {
+                return Ok(end);
+            }
             if let Some(limit) = limit
                 && sys::uptime()?.wrapping_sub(start) >= limit
             {
                 return Ok(End::TimeOut);
             }
-            if reason == reason::INTERRUPT {
-                self.listen(console);
-                continue;
-            }
-            self.exits += 1;
-            if let Some(end) = self.answer(reason, console)? {
-                return Ok(end);
-            }
         }
+    }
+
+    /// Runs the guest until it exits, and answers the exit. Returns how the guest ended, if it did.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Vm::run).
+    pub fn step(&mut self, console: &mut impl Console) -> Result<Option<End>, Error> {
+        self.offer_interrupt()?;
+        let reason = self.guest.run()?;
+        if reason == reason::INTERRUPT {
+            self.listen(console);
+            return Ok(None);
+        }
+        self.exits += 1;
+        self.answer(reason, console)
     }
 
     /// Brings bytes to the guest, as long as there are any and its serial line takes them.

@@ -16,13 +16,16 @@ pub enum Boot {
     Life,
     /// A program that makes long kernel entries, together with many programs that sleep.
     Latency,
+    /// A monitor with guests that exit.
+    Guest,
     /// No program: the kernel's own measurement of `palloc`.
     Palloc,
 }
 
 impl Boot {
     /// Every boot.
-    pub const ALL: [Boot; 6] = [Boot::Alone, Boot::With64, Boot::With500, Boot::Life, Boot::Latency, Boot::Palloc];
+    pub const ALL: [Boot; 7] =
+        [Boot::Alone, Boot::With64, Boot::With500, Boot::Life, Boot::Latency, Boot::Guest, Boot::Palloc];
 
     /// Its name in messages.
     pub fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Boot {
             Boot::With500 => "with 500 threads",
             Boot::Life => "of processes that end",
             Boot::Latency => "of long entries",
+            Boot::Guest => "of guests",
             Boot::Palloc => "of palloc",
         }
     }
@@ -61,6 +65,7 @@ impl Boot {
                 let sleepers = format!("0 bench-latency {SLEEPERS} sleepers\n").repeat(7);
                 return Some(format!("0 bench-latency {}\n{sleepers}", 8 * QUOTA));
             }
+            Boot::Guest => return Some(format!("0 bench-guest {QUOTA}\n")),
             Boot::Palloc => return None,
         };
         let trees: String = trees.iter().map(|quota| format!("0 bench-tree {quota}\n")).collect();
@@ -90,6 +95,7 @@ impl Boot {
             // 8 children each; then the sleepers. Of the 56 children of the first 7 sleepers, 46 have numbers that
             // admit children.
             Boot::Latency => 1 + 3 * (1 + 3 + 72) + 7 + 56 + 46 * 8,
+            Boot::Guest => 1,
             Boot::Palloc => 0,
         }
     }

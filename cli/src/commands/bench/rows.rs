@@ -207,6 +207,10 @@ pub const OPERATIONS: &[Operation] = &[
     latency("latency_kill", 2_000, "the same: such a program is killed while it sleeps"),
     latency("latency_kill_72", 1_500, "the same: 8 children with 8 children each are killed, where 503 threads sleep"),
     latency("latency_wake", 300, "the same: 431 threads that sleep are woken, one a step, and sleep again"),
+    figure("vm_run", "hvm_run_vm: a guest runs, exits at once by CPUID, and its monitor continues", Boot::Guest),
+    figure("vm_exit_cpuid_user", "an exit by CPUID, answered by the monitor, until the guest's next exit", Boot::Guest),
+    figure("vm_exit_io", "the same: a byte is written to the guest's serial port", Boot::Guest),
+    figure("vm_exit_ept", "the same: a page of the guest's memory is reserved and mapped", Boot::Guest),
     figure(
         "palloc_empty",
         "the primitive palloc alone, in the kernel: the first 200 pages after one that is taken",
