@@ -5,7 +5,9 @@ mod commands;
 mod host;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, boots, call, fuzz_x86, layer, new_program, prove, run, setup, shell, storm, system_calls, test};
+use commands::{
+    bench, boots, call, fuzz_x86, layer, linux, new_program, prove, run, setup, shell, storm, system_calls, test,
+};
 use std::process::ExitCode;
 
 /// Cairn: a kernel whose primitives are written once, booted, run hosted, and proved.
@@ -25,6 +27,7 @@ enum Command {
     #[command(name = "fuzz-x86")]
     FuzzX86(fuzz_x86::Arguments),
     Layer(layer::Arguments),
+    Linux(linux::Arguments),
     NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Call(arguments) => call::run(&arguments),
         Command::FuzzX86(arguments) => fuzz_x86::run(&arguments),
         Command::Layer(arguments) => layer::run(&arguments),
+        Command::Linux(arguments) => linux::run(&arguments),
         Command::NewProgram(arguments) => new_program::run(&arguments),
         Command::Prove(arguments) => prove::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),

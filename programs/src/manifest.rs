@@ -10,6 +10,7 @@
 //! [[start]]
 //! cpus = [0, 2]                   # which; "all" if left out. CPUs that a machine lacks are skipped
 //! machine = { least = 2, most = 7 }  # only on a machine with so many CPUs; on any if left out
+//! # machine = { guests = true }   # only on a machine that can run guests
 //! count = 2                       # instances on each CPU; 1 if left out
 //! quota = { base = 64, cpu = 2, instance = 1 }  # pages: base + 2 * CPU + 1 * instance; or one number
 //! arguments = ["worker", "{cpu}"] # of the program; placeholders as in `lines`; none if left out
@@ -60,7 +61,7 @@ pub struct Start {
     pub cpus: Cpus,
     /// The machines that they run on.
     #[serde(default)]
-    pub machine: Machine,
+    pub machine: Machines,
     /// Number of instances on each of these CPUs.
     #[serde(default = "one")]
     pub count: u32,
@@ -131,26 +132,49 @@ mod all {
     }
 }
 
-/// A set of machines, by the number of their CPUs.
+/// A machine that programs run on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Machine {
+    /// Number of its CPUs.
+    pub cpus: u32,
+    /// Whether its CPUs can run guests.
+    pub guests: bool,
+}
+
+impl Machine {
+    /// A machine that runs no guests: the hosted one.
+    pub const fn without_guests(cpus: u32) -> Machine {
+        Machine { cpus, guests: false }
+    }
+
+    /// A machine that runs guests: an emulated PC.
+    pub const fn with_guests(cpus: u32) -> Machine {
+        Machine { cpus, guests: true }
+    }
+}
+
+/// A set of machines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Machine {
+pub struct Machines {
     /// The least number of CPUs.
     least: u32,
     /// The greatest number of CPUs.
     most: u32,
+    /// Whether they run guests, if it matters.
+    guests: Option<bool>,
 }
 
-impl Default for Machine {
-    fn default() -> Machine {
-        Machine { least: 0, most: u32::MAX }
+impl Default for Machines {
+    fn default() -> Machines {
+        Machines { least: 0, most: u32::MAX, guests: None }
     }
 }
 
-impl Machine {
-    /// Whether machines with so many CPUs are in the set.
-    pub fn contains(&self, cpus: u32) -> bool {
-        (self.least..=self.most).contains(&cpus)
+impl Machines {
+    /// Whether the machine is in the set.
+    pub fn contain(&self, machine: Machine) -> bool {
+        (self.least..=self.most).contains(&machine.cpus) && self.guests.is_none_or(|guests| guests == machine.guests)
     }
 }
 
@@ -269,7 +293,7 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cpus, End, Manifest, Quota};
+    use super::{Cpus, End, Machine, Manifest, Quota, Start};
     use abi::Reason;
 
     fn problem(text: &str) -> String {
@@ -291,6 +315,7 @@ mod tests {
             descendants = [{ path = [2, 0], end = { exited = 7 }, program = "hello" }]
             [[start]]
             cpus = "all"
+            machine = { guests = true }
             quota = 5
             end = { exited = 0 }
         "#;
@@ -298,7 +323,10 @@ mod tests {
         assert!(manifest.alone);
         let [first, second] = manifest.starts.as_slice() else { panic!("two starts") };
         assert_eq!(first.cpus, Cpus::List(vec![0, 2]));
-        assert_eq!([2, 3, 8].map(|cpus| first.machine.contains(cpus)), [false, true, true]);
+        let contains = |start: &Start, cpus, guests| start.machine.contain(Machine { cpus, guests });
+        assert_eq!([2, 3, 8].map(|cpus| contains(first, cpus, false)), [false, true, true]);
+        assert_eq!([false, true].map(|guests| contains(first, 3, guests)), [true, true]);
+        assert_eq!([false, true].map(|guests| contains(second, 1, guests)), [false, true]);
         assert_eq!(first.quota.of(2, 1), Some(69));
         let at = Some(0xFFFF_FFFF_FFFF_FFF8);
         assert_eq!(first.end, End::Stopped { reason: Reason::BadAddress, at });

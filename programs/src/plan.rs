@@ -1,6 +1,6 @@
 //! The plan of a run: the programs that the main threads start, and what is expected of each.
 
-use crate::manifest::{End, Start};
+use crate::manifest::{End, Machine, Start};
 use crate::{Program, template::Values};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -80,7 +80,7 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Plans a run of every instance that the manifests of `programs` ask for on CPUs 0 to `cpus - 1`.
+    /// Plans a run of every instance that the manifests of `programs` ask for on this machine.
     ///
     /// The main threads start these programs. The boot archive must hold all programs in any case, because programs
     /// refer to each other by their index in it.
@@ -88,15 +88,18 @@ impl Plan {
     /// # Errors
     ///
     /// See [`PlanError`].
-    pub fn new<'a>(programs: impl IntoIterator<Item = &'a Program> + Clone, cpus: u32) -> Result<Plan, PlanError> {
+    pub fn new<'a>(
+        programs: impl IntoIterator<Item = &'a Program> + Clone,
+        machine: Machine,
+    ) -> Result<Plan, PlanError> {
         let boot_list = "# CPU IMAGE QUOTA ARGUMENT...\n".to_owned();
         let mut plan = Plan { boot_list, ..Plan::unjudged(String::new()) };
-        for cpu in 0..cpus {
+        for cpu in 0..machine.cpus {
             let mut slots = 0..abi::CHILDREN;
             plan.pages.push(0);
             for program in programs.clone() {
                 let starts = program.manifest.starts.iter();
-                for start in starts.filter(|start| start.cpus.contain(cpu) && start.machine.contains(cpus)) {
+                for start in starts.filter(|start| start.cpus.contain(cpu) && start.machine.contain(machine)) {
                     plan.add(program.name, start, cpu, &mut slots)?;
                 }
             }

@@ -1,7 +1,7 @@
 //! Tests of plans of runs, and of judging the console.
 
 use programs::check::Problem;
-use programs::manifest::Manifest;
+use programs::manifest::{Machine, Manifest};
 use programs::{Check, Plan, Program, plan};
 
 fn program(name: &'static str, manifest: &str) -> Program {
@@ -38,7 +38,7 @@ const EXPECTED: [&str; 7] = [
 fn judge(lines: &[&str]) -> Vec<String> {
     let mut program = twins();
     program.manifest.starts[0].cpus = programs::manifest::Cpus::List(vec![1, 5]);
-    let plan = Plan::new([&program], 2).unwrap();
+    let plan = Plan::new([&program], Machine::without_guests(2)).unwrap();
     let mut check = Check::new(&plan);
     let mut problems: Vec<_> = lines.iter().filter_map(|line| check.line(line).err()).collect();
     assert_eq!(check.is_complete(), check.missing().is_empty());
@@ -49,7 +49,7 @@ fn judge(lines: &[&str]) -> Vec<String> {
 #[test]
 fn a_boot_list_starts_every_instance_on_every_cpu() {
     let programs = [twins(), program("once", "[[start]]\ncpus=[1]\nquota=7\nend={exited=0}")];
-    let plan = Plan::new(&programs, 2).unwrap();
+    let plan = Plan::new(&programs, Machine::without_guests(2)).unwrap();
     let starts: Vec<_> = abi::boot::parse(&plan.boot_list).map(Result::unwrap).collect();
     let starts: Vec<_> = starts.iter().map(|start| (start.cpu, start.image, start.quota)).collect();
     let expected = [(0, "twin", 10), (0, "twin", 11), (1, "twin", 12), (1, "twin", 13), (1, "once", 7)];
@@ -116,7 +116,7 @@ fn another_order_or_another_end_is_named() {
 
 #[test]
 fn programs_that_cannot_run_together() {
-    let error = |manifest: &str| Plan::new([&program("test", manifest)], 1).unwrap_err();
+    let error = |manifest: &str| Plan::new([&program("test", manifest)], Machine::without_guests(1)).unwrap_err();
     let start = "[[start]]\nend = { exited = 0 }\n";
     assert_eq!(error(&format!("{start}quota = 1\ncount = 9")), plan::PlanError::TooMany { cpu: 0 });
     let quota = "quota = { base = 4294967295, instance = 1 }\ncount = 2";
@@ -126,7 +126,7 @@ fn programs_that_cannot_run_together() {
     for (path, can_be) in [("[]", false), ("[8]", false), ("[0, 0, 0]", false), ("[7, 7]", true)] {
         let descendants = format!("descendants = [{{ path = {path}, end = {{ exited = 0 }} }}]");
         let text = format!("{start}quota = 1\n{descendants}");
-        assert_eq!(Plan::new([&program("test", &text)], 1).is_ok(), can_be, "{path}");
+        assert_eq!(Plan::new([&program("test", &text)], Machine::without_guests(1)).is_ok(), can_be, "{path}");
     }
     let same = format!("{start}quota = 1\nlines = [\"same\"]\n");
     let line = "same".to_owned();
@@ -138,11 +138,12 @@ fn programs_that_cannot_run_together() {
 fn the_programs_of_this_tree_can_run_together_on_any_number_of_cpus() {
     let programs = programs::build().expect("the programs build");
     for cpus in 1..=8 {
-        let plan = Plan::new(programs::usual(&programs), cpus).expect("they can");
+        let plan = Plan::new(programs::usual(&programs), Machine::without_guests(cpus)).expect("they can");
         assert_eq!(plan.pages.len(), cpus as usize);
     }
     // The same lines, checked by themselves.
     for program in &programs {
-        Plan::new([program], 8).expect("it can");
+        Plan::new([program], Machine::without_guests(8)).expect("it can");
+        Plan::new([program], Machine::with_guests(8)).expect("it can");
     }
 }

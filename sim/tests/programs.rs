@@ -1,4 +1,5 @@
 //! Runs the programs of `user/` on the hosted machine, and checks them against their manifests.
+use programs::manifest::Machine;
 use programs::{Check, Plan, Transcript};
 use sim::machine::platform::Memory;
 use sim::machine::turns::Limit;
@@ -37,7 +38,8 @@ fn show(config: Config<'_>) -> (Report, String) {
 /// Runs all programs by their manifests.
 fn run(cpus: u32, seed: u64, checking: Checking) -> (Report, String, Plan) {
     let built = build();
-    let plan = Plan::new(programs::usual(&built), cpus).expect("the programs can run together");
+    let plan =
+        Plan::new(programs::usual(&built), Machine::without_guests(cpus)).expect("the programs can run together");
     let (report, console) = show(Config { seed, checking, ..config(&built, &plan.boot_list, cpus) });
     (report, console, plan)
 }
@@ -91,7 +93,7 @@ fn the_seed_fixes_everything() {
 fn programs_are_interrupted_anywhere() {
     let built = build();
     let some = || built.iter().filter(|program| ["hog", "ping-pong"].contains(&program.name));
-    let plan = Plan::new(some(), 3).expect("the programs can run together");
+    let plan = Plan::new(some(), Machine::without_guests(3)).expect("the programs can run together");
     for seed in 1..4 {
         let config = Config { seed, time_slice: 60, ..config(&built, &plan.boot_list, 3) };
         let (report, console) = show(config);
@@ -116,7 +118,7 @@ fn the_invariant_holds_at_every_entry() {
 fn what_a_program_prints_is_not_taken_for_the_kernels() {
     let built = build();
     let impostor = built.iter().filter(|program| program.name == "impostor");
-    let plan = Plan::new(impostor, 1).expect("a plan");
+    let plan = Plan::new(impostor, Machine::without_guests(1)).expect("a plan");
     let (report, console) = show(config(&built, &plan.boot_list, 1));
     assert_eq!(report.end, End::PowerOff, "{console}");
     assert_eq!(problems(&plan, &console), [""; 0], "{console}");

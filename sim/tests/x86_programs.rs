@@ -3,6 +3,7 @@
 
 mod x86;
 
+use programs::manifest::Machine;
 use programs::{Check, Plan, Program};
 use x86::kernel::Kernel;
 
@@ -38,13 +39,13 @@ fn run(programs: &[Program], plan: &Plan) {
 #[test]
 fn all_programs_together_do_what_their_manifests_say() {
     let programs = build();
-    run(&programs, &Plan::new(alone(&programs), 8).expect("they can run together"));
+    run(&programs, &Plan::new(alone(&programs), Machine::without_guests(8)).expect("they can run together"));
 }
 
 #[test]
 fn each_program_alone_does_what_its_manifest_says() {
     let programs = build();
     for program in alone(&programs) {
-        run(&programs, &Plan::new([program], 2).expect("it can run alone"));
+        run(&programs, &Plan::new([program], Machine::without_guests(2)).expect("it can run alone"));
     }
 }

@@ -23,6 +23,8 @@ pub mod reason {
     pub const CPUID: u32 = 10;
     /// HLT.
     pub const HLT: u32 = 12;
+    /// An access to a control register.
+    pub const CONTROL_REGISTER: u32 = 28;
     /// An instruction that reads or writes a port.
     pub const IO: u32 = 30;
     /// RDMSR.

@@ -32,12 +32,17 @@
 //! that feature, this library has no start-up code and links into any host program.
 #![no_std]
 
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
+extern crate alloc;
+
 pub mod command;
 pub mod heap;
 pub mod image;
 pub mod line;
 pub mod random;
 
+#[cfg(target_arch = "x86_64")]
+pub mod absent;
 #[cfg(target_arch = "x86_64")]
 pub mod args;
 #[cfg(target_arch = "x86_64")]
@@ -61,6 +66,8 @@ pub mod bench;
 pub mod quota;
 #[cfg(all(feature = "program", target_arch = "x86_64"))]
 pub mod start;
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
+pub mod vm;
 
 #[cfg(target_arch = "x86_64")]
 pub use args::args;

@@ -313,6 +313,21 @@ pub fn uptime() -> Result<u32, Error> {
     call(Call::Uptime, 0, 0)
 }
 
+/// Waits until [`uptime`] changes, and returns it.
+///
+/// # Errors
+///
+/// Those of [`uptime`].
+pub fn next_millisecond() -> Result<u32, Error> {
+    let before = uptime()?;
+    loop {
+        let now = uptime()?;
+        if now != before {
+            return Ok(now);
+        }
+    }
+}
+
 /// Ends the program; the console shows `status`, by convention 0 for success.
 pub fn exit(status: u32) -> ! {
     loop {

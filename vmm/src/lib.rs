@@ -60,6 +60,7 @@
 
 pub mod clock;
 pub mod cmos;
+pub mod code;
 pub mod cpuid;
 pub mod exit;
 pub mod linux;

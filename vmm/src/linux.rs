@@ -16,6 +16,9 @@ pub const CODE: u16 = 0x10;
 /// Selector of the guest's data segments.
 pub const DATA: u16 = 0x18;
 
+/// Where a monitor has the guest's first byte of memory, in its own address space.
+pub const MONITOR_BASE: u32 = 0x5000_0000;
+
 /// Bytes of the zero page.
 pub const ZERO_PAGE: usize = 4096;
 /// Oldest version of the protocol that is accepted: 2.06, which has the longest command line.
@@ -36,6 +39,8 @@ const RAMDISK_SIZE: usize = 0x21C;
 const COMMAND_LINE: usize = 0x228;
 const RAMDISK_LAST: usize = 0x22C;
 const COMMAND_LINE_SIZE: usize = 0x238;
+const PAYLOAD: usize = 0x248;
+const PAYLOAD_SIZE: usize = 0x24C;
 const HEADER_END: usize = 0x290;
 const MEMORY: usize = 0x2D0;
 
@@ -119,6 +124,14 @@ impl<'a> Header<'a> {
     /// The protected-mode code.
     pub fn code(&self) -> &'a [u8] {
         self.code
+    }
+
+    /// The kernel that the protected-mode code unpacks, as it is packed, if the header says where it is. The first bytes
+    /// tell how: XZ, LZ4 and others are in use.
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        let word = |offset: usize| (offset + 4 <= self.end).then(|| self.word(offset) as usize);
+        let start = word(PAYLOAD)?;
+        self.code.get(start..start.checked_add(word(PAYLOAD_SIZE)?)?)
     }
 
     /// The address that the protected-mode code is loaded to, and its entry point.

@@ -1,6 +1,6 @@
 //! The commands of the command line, one file or folder each. A command has its arguments and a function `run`.
 //!
-//! [`run`], [`shell`] and [`storm`] run programs. [`call`] and [`layer`] are about primitives. [`prove`] checks the
+//! [`run`], [`shell`] and [`storm`] run programs, and [`linux`] runs a guest. [`call`] and [`layer`] are about primitives. [`prove`] checks the
 //! proofs, [`bench`](mod@bench) measures, [`boots`] boots the test images, and [`fuzz_x86`] runs random instructions. [`test`](mod@test) runs
 //! all of these. [`setup`] installs tools, [`new_program`] creates a program, and [`system_calls`] writes a page.
 
@@ -9,6 +9,7 @@ pub mod boots;
 pub mod call;
 pub mod fuzz_x86;
 pub mod layer;
+pub mod linux;
 pub mod new_program;
 pub mod prove;
 pub mod run;

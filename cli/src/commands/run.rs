@@ -6,6 +6,7 @@ use crate::host::image::Kind;
 use crate::host::job::{Boot, Job};
 use crate::host::watch::Watch;
 use clap::ValueEnum;
+use programs::manifest;
 use sim::run::config::Checking;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -109,7 +110,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let Some(emulator) = emulator.filter(|emulator| !emulator.is_there()) {
         return Err(Error::NotInstalled(emulator.name()));
     }
-    let job = Job::new(&arguments.programs, arguments.cpus)?;
+    let guests = emulator.is_some();
+    let job = Job::new(&arguments.programs, manifest::Machine { cpus: arguments.cpus, guests })?;
     let timeout = (!arguments.gdb).then(|| Duration::from_secs(arguments.timeout));
     let ran = match emulator {
         Some(emulator) => {

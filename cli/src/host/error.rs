@@ -98,6 +98,17 @@ pub enum Error {
     /// The chosen emulator is not installed, or not completely (the environment).
     #[error("{0} is not installed; `cargo cairn setup` installs it")]
     NotInstalled(&'static str),
+    /// The guest's kernel has not been fetched (the environment).
+    #[error("Linux is not there; `cargo cairn setup` fetches it from Debian's archive")]
+    NoLinux,
+    /// A file of a guest cannot be used (the environment).
+    #[error("{}: {problem}", file.display())]
+    Guest {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A new program cannot have this name (the caller).
     #[error("cannot create the program `{name}`: {problem}")]
     Name {

@@ -6,9 +6,11 @@ use crate::host::emulator::machine::{Act, Ended, Outcome, Run};
 use crate::host::emulator::process::Shown;
 use crate::host::error::Error;
 use crate::host::image::{self, Images, Kind};
+use crate::host::linux::{self, Linux};
 use crate::host::watch::{Watch, Watched};
 use crate::host::workspace;
 use kernel::devices::exit::Reason;
+use programs::manifest::Machine;
 use programs::transcript::Controls;
 use programs::{Check, Plan, Program};
 use sim::machine::platform::Memory;
@@ -33,6 +35,8 @@ pub struct Job {
     cpus: u32,
     /// The source of the console's input.
     typing: Typing,
+    /// The text after which a line is typed.
+    prompt: &'static str,
 }
 
 /// The source of the console's input.
@@ -130,7 +134,7 @@ impl fmt::Display for Failure {
 
 impl Job {
     /// Builds all programs, and plans a run of those with these names, or of the usual ones if there are no names.
-    pub fn new(names: &[String], cpus: u32) -> Result<Job, Error> {
+    pub fn new(names: &[String], machine: Machine) -> Result<Job, Error> {
         if let Some(name) = names.iter().find(|name| user::image::number(name).is_none()) {
             let known = user::image::NAMES.join(", ");
             return Err(Error::Unknown { kind: "program", name: name.clone(), known });
@@ -141,13 +145,25 @@ impl Job {
             [] => programs::usual(&archive).collect(),
             _ => archive.iter().filter(named).collect(),
         };
-        let plan = Plan::new(chosen, cpus)?;
-        Ok(Job { archive, plan, cpus, typing: Typing::Nobody })
+        let plan = Plan::new(chosen, machine)?;
+        Ok(Job { archive, plan, cpus: machine.cpus, typing: Typing::Nobody, prompt: PROMPT })
     }
 
     /// A machine with a shell on its console. What the shell and its programs do is not judged.
     pub fn shell(cpus: u32, typing: Typing) -> Result<Job, Error> {
         Ok(Job { typing, ..Job::of_list(programs::SHELL_BOOT_LIST.to_owned(), cpus)? })
+    }
+
+    /// Linux in a virtual machine. With `script`, it executes these commands and ends; otherwise its shell has the
+    /// console. What it does is not judged.
+    pub fn linux(cpus: u32, script: Option<&str>, typing: Typing) -> Result<Job, Error> {
+        let mut archive = programs::build()?;
+        linux::fetch()?;
+        let commands = script.map(|script| format!("{script}\nbusybox poweroff -f")).unwrap_or_default();
+        let monitor = archive.iter_mut().find(|program| program.name == "linux").ok_or(Error::NoLinux)?;
+        let Linux { elf, boot_list } = linux::build(&monitor.elf, &commands)?;
+        monitor.elf = elf;
+        Ok(Job { archive, plan: Plan::unjudged(boot_list), cpus, typing, prompt: linux::PROMPT })
     }
 
     /// The treatment of control characters on the console: at a terminal they take effect.
@@ -170,7 +186,13 @@ impl Job {
 
     /// Builds all programs, and plans a run of this boot list, of which nothing is expected.
     pub fn of_list(boot_list: String, cpus: u32) -> Result<Job, Error> {
-        Ok(Job { archive: programs::build()?, plan: Plan::unjudged(boot_list), cpus, typing: Typing::Nobody })
+        Ok(Job {
+            archive: programs::build()?,
+            plan: Plan::unjudged(boot_list),
+            cpus,
+            typing: Typing::Nobody,
+            prompt: PROMPT,
+        })
     }
 
     /// Boots the job on an emulated PC.
@@ -188,7 +210,7 @@ impl Job {
             );
         }
         let lines: &[String] = if let Typing::Lines(lines) = &self.typing { lines } else { &[] };
-        let script: Vec<_> = lines.iter().map(|line| (PROMPT, Act::Type(line))).collect();
+        let script: Vec<_> = lines.iter().map(|line| (self.prompt, Act::Type(line))).collect();
         let run = Run {
             archive: Some(&archive),
             cpus: self.cpus,

@@ -12,6 +12,7 @@ pub mod emulator;
 pub mod error;
 pub mod image;
 pub mod job;
+pub mod linux;
 pub mod tools;
 pub mod watch;
 pub mod workspace;

@@ -18,7 +18,7 @@ kernel::image!(Image {
 /// How often the guest asks.
 const ROUNDS: u32 = 1000;
 
-images::guest_code!(
+vmm::guest_code!(
     code,
     "movl $0x12345678, %eax",
     "movl %eax, %dr0",

@@ -17,7 +17,7 @@ kernel::image!(Image {
     ..Image::DEFAULT
 });
 
-images::guest_code!(code, "cli", "1: incl %eax", "jmp 1b");
+vmm::guest_code!(code, "cli", "1: incl %eax", "jmp 1b");
 
 /// In how many slices each guest runs. On a busy host a slice may end before the guest has begun; such a slice does not
 /// count.

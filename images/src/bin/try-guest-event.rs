@@ -17,7 +17,7 @@ kernel::image!(Image {
     ..Image::DEFAULT
 });
 
-images::guest_code!(
+vmm::guest_code!(
     code,
     "sti",
     "hlt",

@@ -16,7 +16,7 @@ kernel::image!(Image {
     ..Image::DEFAULT
 });
 
-images::guest_code!(
+vmm::guest_code!(
     code,
     "movw $0xffff, %ax",
     "movw %ax, %fs", // its base is 0xffff0

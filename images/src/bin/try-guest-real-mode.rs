@@ -15,7 +15,7 @@ kernel::image!(Image {
     ..Image::DEFAULT
 });
 
-images::guest_code!(
+vmm::guest_code!(
     code,
     "movw $0x3f8, %dx",
     "movw $(3f - code_start + 0x7c00), %si",

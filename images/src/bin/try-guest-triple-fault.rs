@@ -14,8 +14,8 @@ kernel::image!(Image {
     ..Image::DEFAULT
 });
 
-images::guest_code!(code, "lidtw 1f - code_start + 0x7c00", "int3", "1: .word 0, 0, 0");
-images::guest_code!(after, "movl $77, %ebx", "hlt");
+vmm::guest_code!(code, "lidtw 1f - code_start + 0x7c00", "int3", "1: .word 0, 0, 0");
+vmm::guest_code!(after, "movl $77, %ebx", "hlt");
 
 fn fault(guest: &mut Guest) {
     guest.begin(code());

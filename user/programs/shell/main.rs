@@ -158,6 +158,11 @@ fn reason(error: Error) -> &'static str {
         Error::InvalCallnr => "the kernel has no such call",
         Error::InvalAddr => "an image that cannot be loaded",
         Error::NoChar | Error::SendFail | Error::NoDevice => "the serial port is elsewhere",
+        Error::NoGuests => "this CPU runs no guests",
+        Error::Busy => "the virtual machine of this CPU belongs to another program",
+        Error::InvalHvm | Error::InvalReg | Error::InvalSeg | Error::InvalEvent => {
+            "the virtual machine has no such thing"
+        }
         Error::Succ => "no reason",
     }
 }

@@ -13,6 +13,7 @@ use crate::host::job::{self, Boot, Job};
 use crate::host::watch::Watch;
 use crate::host::workspace;
 use behaviour::Behaviour;
+use programs::manifest::Machine;
 use sim::run::config::Checking;
 use std::fmt;
 use std::fs;
@@ -134,7 +135,7 @@ const CHECKPOINTS: Duration = Duration::from_millis(100);
 
 /// Boots an image that has a bug, with all programs. The checkpoints must find the facts that the bug breaks.
 fn try_watching(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
-    let job = Job::new(&[], behaviour.cpus)?;
+    let job = Job::new(&[], Machine::with_guests(behaviour.cpus))?;
     let Behaviour { emulator, image, kind, timeout, .. } = *behaviour;
     let watch = Some(Watch { every: CHECKPOINTS, until: None });
     let ran = job.booted(&Boot { emulator, image, kind, timeout: Some(timeout), show, watch, ..Boot::QUIET })?;
@@ -151,7 +152,7 @@ const SEEDS: Range<u64> = 1..3;
 /// must print the same as on the hosted machine, whatever the schedule.
 fn try_programs(behaviour: &Behaviour, names: &[&str], show: bool) -> std::result::Result<Option<String>, Error> {
     let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-    let job = Job::new(&names, behaviour.cpus)?;
+    let job = Job::new(&names, Machine::without_guests(behaviour.cpus))?;
     let timeout = Some(behaviour.timeout);
     let Behaviour { emulator, image, kind, options, .. } = *behaviour;
     let booted = job.booted(&Boot { emulator, image, kind, timeout, options, show, ..Boot::QUIET })?;

@@ -18,6 +18,7 @@ use crate::host::image::Kind;
 use crate::host::job::{Boot, Job, Ran, Typing};
 use crate::host::watch::{Until, Watch};
 use cargo::cargo_test;
+use programs::manifest::Machine;
 use sim::run::config::Checking;
 use std::iter;
 use std::process::ExitCode;
@@ -204,9 +205,9 @@ fn programs() -> Result<Counts, Error> {
 
 /// Runs programs on all machines.
 fn everywhere(names: &[String]) -> Result<Counts, Error> {
-    let job = Job::new(names, kernel::mm::layout::MAX_CPUS as u32)?;
+    const CPUS: u32 = kernel::mm::layout::MAX_CPUS as u32;
     let what = if names.is_empty() { "programs".to_owned() } else { format!("copies of {}", names.join(", ")) };
-    let judge = |machine: &str, ran| {
+    let judge = |machine: &str, job: &Job, ran| {
         let problems = job.problems(&ran);
         match problems.first() {
             None => println!("  passed   {machine}: all {} {what} ended as expected", ran.ended()),
@@ -214,11 +215,13 @@ fn everywhere(names: &[String]) -> Result<Counts, Error> {
         }
         Counts::one(format!("{what}, {machine}"), problems.is_empty())
     };
-    let mut counts = vec![judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?)];
+    let job = Job::new(names, Machine::without_guests(CPUS))?;
+    let mut counts = vec![judge("hosted machine", &job, job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?)];
+    let job = Job::new(names, Machine::with_guests(CPUS))?;
     for emulator in [Emulator::Qemu, Emulator::Bochs] {
         counts.push(if emulator.is_there() {
             let ran = job.booted(&Boot { emulator, timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?;
-            judge(&emulator.to_string(), ran)
+            judge(&emulator.to_string(), &job, ran)
         } else {
             println!("  skipped  {emulator}: it is not installed");
             Counts::SKIPPED

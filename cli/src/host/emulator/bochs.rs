@@ -174,6 +174,7 @@ struct Console {
 fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBool) -> Console {
     // Bytes that may not be the console's: at first the greeting, at the end the debugger's answer.
     let mut rest = Vec::new();
+    let mut faults = Faults::default();
     let mut greeted = false;
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
@@ -184,7 +185,7 @@ fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBo
         }
         // After the machine was asked to stop, new bytes may be the debugger's.
         if greeted && !stopping.load(Ordering::Relaxed) {
-            shown.push(&std::mem::take(&mut rest));
+            shown.push(&faults.remove(&std::mem::take(&mut rest)));
         }
     }
     let mut last_words = Vec::new();
@@ -192,10 +193,57 @@ fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBo
         // The last such text is the debugger's; an earlier one could be the output of a program.
         let stopped = rest.windows(STOPPED.len()).rposition(|window| window == STOPPED.as_bytes());
         last_words = rest.split_off(stopped.unwrap_or(rest.len()));
-        shown.push(&rest);
+        shown.push(&faults.remove(&rest));
+        shown.push(&faults.held);
     }
     let reason = shown.reason();
     Console { text: shown.finish(), reason, last_words: String::from_utf8_lossy(&last_words).into_owned() }
+}
+
+/// Removes the lines that the debugger prints when a guest triple-faults: the number of the CPU, the time, and the
+/// instruction, as in `(6).[165416935] [0x000040090c06] 0000:7c06 (unk. ctxt): ud2`. They come between any two bytes of
+/// the console. A program that prints such a line does not see it on this console.
+#[derive(Default)]
+struct Faults {
+    /// Bytes that may be the beginning of such a line.
+    held: Vec<u8>,
+}
+
+impl Faults {
+    /// What a line begins with; 0 stands for a number.
+    const BEGINNING: &[u8] = b"(\0).[\0] [0x";
+
+    /// The bytes without such lines. The last of them may be held back.
+    fn remove(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut kept = Vec::new();
+        for &byte in bytes {
+            self.held.push(byte);
+            while !Faults::may_begin(&self.held) {
+                kept.push(self.held.remove(0));
+            }
+            if byte == b'\n' {
+                self.held.clear();
+            }
+        }
+        kept
+    }
+
+    /// Whether a line may begin with these bytes, or they are one up to its line feed.
+    fn may_begin(held: &[u8]) -> bool {
+        let mut held = held.iter().peekable();
+        for &expected in Faults::BEGINNING {
+            let is_right = if expected == 0 {
+                let digits = std::iter::from_fn(|| held.next_if(|byte| byte.is_ascii_digit())).count();
+                digits > 0 || held.peek().is_none()
+            } else {
+                held.next().is_none_or(|&byte| byte == expected)
+            };
+            if !is_right {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// Offset of the end of the debugger's greeting, if it has ended.
@@ -230,6 +278,19 @@ fn position(line: &str) -> Option<(u32, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_debuggers_lines_about_guests_are_removed() {
+        const CONSOLE: &[u8] = b"one (1) two(6).[165416935] [0x000040090c06] 0000:7c06 (unk. ctxt): ud2  ; 0f0b\n\
+                                 , three (6).[7\n(0).[1] [0x(";
+        for size in [1, 2, 7, CONSOLE.len()] {
+            let mut faults = Faults::default();
+            let mut kept: Vec<_> = CONSOLE.chunks(size).flat_map(|chunk| faults.remove(chunk)).collect();
+            assert_eq!(String::from_utf8_lossy(&kept), "one (1) two, three (6).[7\n");
+            kept.append(&mut faults.held);
+            assert!(kept.ends_with(b"\n(0).[1] [0x("), "{size}");
+        }
+    }
 
     const GREETING: &str = "Bochs\nNext at t=0\n(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf\n\
                             (1) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf\n";

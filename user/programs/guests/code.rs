@@ -1,0 +1,208 @@
+//! The guests' machine code. It is loaded at 0x7C00, and begins in real mode with all segments at 0.
+
+use vmm::guest_code;
+
+guest_code!(
+    pub real_mode,
+    "movw $0x3f8, %dx",
+    "movw $(3f - real_mode_start + 0x7c00), %si",
+    "1: lodsb",
+    "testb %al, %al",
+    "jz 2f",
+    "outb %al, %dx",
+    "jmp 1b",
+    "2: hlt",
+    "3: .asciz \"real mode speaks\\n\"",
+);
+
+// 32-bit protected mode with paging. It counts five interrupts of the timer.
+guest_code!(
+    pub timer,
+    "lgdtl 7f - timer_start + 0x7c00",
+    // A page of 4 MiB that maps every address to itself.
+    "movl $0x83, 0x1000",
+    "movl $0x1000, %eax",
+    "movl %eax, %cr3",
+    "movl $0x10, %eax",
+    "movl %eax, %cr4",
+    "movl %cr0, %eax",
+    "orl $0x80000001, %eax",
+    "movl %eax, %cr0",
+    "ljmpl $8, $(1f - timer_start + 0x7c00)",
+    ".code32",
+    "1: movl $16, %eax",
+    "movl %eax, %ds",
+    "movl %eax, %es",
+    "movl %eax, %ss",
+    "movl $0x7000, %esp",
+    // Interrupt controllers: vectors 0x20 to 0x2F, all lines but the timer's masked.
+    "movb $0x11, %al",
+    "outb %al, $0x20",
+    "outb %al, $0xa0",
+    "movb $0x20, %al",
+    "outb %al, $0x21",
+    "movb $0x28, %al",
+    "outb %al, $0xa1",
+    "movb $4, %al",
+    "outb %al, $0x21",
+    "movb $2, %al",
+    "outb %al, $0xa1",
+    "movb $1, %al",
+    "outb %al, $0x21",
+    "outb %al, $0xa1",
+    "movb $0xfe, %al",
+    "outb %al, $0x21",
+    "movb $0xff, %al",
+    "outb %al, $0xa1",
+    // The timer: 100 interrupts a second.
+    "movb $0x34, %al",
+    "outb %al, $0x43",
+    "movw $11932, %ax",
+    "outb %al, $0x40",
+    "movb %ah, %al",
+    "outb %al, $0x40",
+    // The handler of vector 0x20: an interrupt gate.
+    "movl $(4f - timer_start + 0x87c00), 0x2100",
+    "movl $0x8e00, 0x2104",
+    "lidtl 6f - timer_start + 0x7c00",
+    "xorl %ebx, %ebx",
+    "sti",
+    "2: hlt",
+    "cmpl $5, %ebx",
+    "jb 2b",
+    "cli",
+    "movb $48, %al",
+    "addb %bl, %al",
+    "movl $0x3f8, %edx",
+    "outb %al, %dx",
+    "movl $(5f - timer_start + 0x7c00), %esi",
+    "3: lodsb",
+    "testb %al, %al",
+    "jz 8f",
+    "outb %al, %dx",
+    "jmp 3b",
+    "8: hlt",
+    "4: incl %ebx",
+    "pushl %eax",
+    "movb $0x20, %al",
+    "outb %al, $0x20",
+    "popl %eax",
+    "iretl",
+    "5: .asciz \" interrupts of the timer\\n\"",
+    ".balign 8",
+    "9: .quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff",
+    "7: .word 23",
+    ".long 9b - timer_start + 0x7c00",
+    "6: .word 0x7ff",
+    ".long 0x2000",
+);
+
+// It writes to every page that it has, and to one more.
+guest_code!(
+    pub outside,
+    "movl $0x7000, %esi",
+    "xorw %ax, %ax",
+    "1: movw %ax, %ds",
+    "movb $1, 0xfff0",
+    "addw $0x100, %ax",
+    "jnc 1b",
+    "movw $0xffff, %ax",
+    "movw %ax, %ds",
+    "movb $1, 0x10",
+    "hlt",
+);
+
+// It maps the address of the host's interrupt controller, and writes a command to it.
+guest_code!(
+    pub tables,
+    "lgdtl 7f - tables_start + 0x7c00",
+    "movl $0x83, 0x1000",
+    "movl $0xfec00083, 0x1004",
+    "movl $0x1000, %eax",
+    "movl %eax, %cr3",
+    "movl $0x10, %eax",
+    "movl %eax, %cr4",
+    "movl %cr0, %eax",
+    "orl $0x80000001, %eax",
+    "movl %eax, %cr0",
+    "ljmpl $8, $(1f - tables_start + 0x7c00)",
+    ".code32",
+    "1: movl $16, %eax",
+    "movl %eax, %ds",
+    // Its own memory, read through a second mapping that it makes while paging is on.
+    "movl $0x83, 0x1008",
+    "movl %cr3, %eax",
+    "movl %eax, %cr3",
+    "movl 0x801008, %ebx",
+    "cmpl $0xa3, %ebx",
+    "je 2f",
+    "cmpl $0x83, %ebx",
+    "jne 3f",
+    "2: movl $0xc4500, 0x600300", // reset all other CPUs
+    "3: hlt",
+    ".balign 8",
+    "9: .quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff",
+    "7: .word 23",
+    ".long 9b - tables_start + 0x7c00",
+);
+
+// It writes to model-specific registers that would change the host. Each write has to be an exception, whose handler
+// counts it and skips the instruction of two bytes.
+guest_code!(
+    pub registers,
+    "movw $(4f - registers_start + 0x7c00), 13 * 4",
+    "movw $0, 13 * 4 + 2",
+    "xorw %bx, %bx",
+    "movw $(5f - registers_start + 0x7c00), %si",
+    "1: lodsl",
+    "testl %eax, %eax",
+    "jz 2f",
+    "movl %eax, %ecx",
+    "movl $-1, %eax",
+    "movl %eax, %edx",
+    "wrmsr",
+    "jmp 1b",
+    "2: movw $0x3f8, %dx",
+    "movb $48, %al",
+    "addb %bl, %al",
+    "outb %al, %dx",
+    "movw $(6f - registers_start + 0x7c00), %si",
+    "3: lodsb",
+    "testb %al, %al",
+    "jz 8f",
+    "outb %al, %dx",
+    "jmp 3b",
+    "8: hlt",
+    "4: incw %bx",
+    "movw %sp, %bp",
+    "addw $2, (%bp)",
+    "iretw",
+    // EFER, LSTAR, the local APIC's base, PAT, SYSENTER's address, FS base, and one that does not exist.
+    "5: .long 0xc0000080, 0xc0000082, 0x1b, 0x277, 0x176, 0xc0000100, 0x12345678, 0",
+    "6: .asciz \" writes were refused\\n\"",
+);
+
+// It makes as many exits as it can.
+guest_code!(
+    pub storm,
+    "movl $2000, %esi",
+    "1: xorl %eax, %eax",
+    "cpuid",
+    "decl %esi",
+    "jnz 1b",
+    "movw $0x3f8, %dx",
+    "movw $(3f - storm_start + 0x7c00), %si",
+    "2: lodsb",
+    "testb %al, %al",
+    "jz 4f",
+    "outb %al, %dx",
+    "jmp 2b",
+    "4: hlt",
+    "3: .asciz \"2000 times CPUID\\n\"",
+);
+
+// It has no handlers.
+guest_code!(pub triple_fault, "lidtl 1f - triple_fault_start + 0x7c00", "ud2", "1: .word 0", ".long 0");
+
+// It never exits.
+guest_code!(pub endless, "cli", "1: jmp 1b");
