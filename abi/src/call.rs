@@ -80,49 +80,56 @@ calls! {
     touches "the channel, its queue, the caller's page, its page map and quota, if a page is reserved",
     errors [Ipc, InvalChid, InvalAddr, Mem];
 
-    /// Runs the guest until it exits, and gives the basic reason of the exit. An interrupt is an exit as well (reason 1); then
-    /// the other threads of this CPU get their turns first.
+    /// Runs the guest until it exits, and returns the basic reason of the exit, with VT-x's number. An interrupt is an
+    /// exit as well (reason 1); then the other threads of this CPU get their turns first. Reason 33 means that the
+    /// processor does not accept the guest's state. Such a guest does not run any more.
     11 HvmRunVm = "hvm_run_vm" () -> "reason",
     touches "the guest, and who runs on this CPU", errors [InvalHvm];
 
-    /// Gives the basic reason of the last exit. After an I/O instruction (30) also the port, the width (0 for one byte, 1 for
-    /// two, 2 for four), and flags: 1 for a write, 2 for a REP prefix, 4 for a string instruction. After an access to an
-    /// address that is not mapped (48) also the address and the qualification, after any other exit the qualification.
+    /// Returns the basic reason of the last exit. After an I/O instruction (reason 30) it also returns the port, the
+    /// width (0 for one byte, 1 for two, 2 for four), and the sum of these flags: 1 for a write, 2 for a REP prefix, 4
+    /// for a string instruction. After an access to an address without memory (reason 48) it returns the address and
+    /// the qualification, after any other exit the qualification.
     12 HvmGetExitinfo = "hvm_get_exitinfo" () -> "reason, port or address or qualification, width or qualification, flags",
     touches "nothing", errors [InvalHvm];
 
-    /// Maps the caller's page at `address` at the guest's address `guest`, with a memory type of the nested page tables (0 to
-    /// 7). A page that the caller has not touched yet is reserved. The guest may read, write and execute it.
+    /// Maps the caller's page at `address` at the guest's physical address `guest`, which is below 512 MiB. The guest
+    /// may read, write and execute the page, so the caller must be able to write to it. A page that the caller has not
+    /// touched yet is reserved. `memtype` is the memory type, 0 to 7 with VT-x's meaning: 6 is write-back.
     13 HvmMmap = "hvm_mmap" (guest, address, memtype) -> "",
     touches "the guest's memory map, the caller's page map and quota, if a page is reserved",
     errors [InvalHvm, InvalAddr, Mem];
 
-    /// Sets a segment of the guest. The global and interrupt descriptor tables (8 and 9) have only a base and a limit.
+    /// Sets a segment of the guest. The segments 0 to 9 are CS, DS, ES, FS, GS, SS, LDTR, TR, GDTR and IDTR. `access`
+    /// is the access rights in VT-x's format. GDTR and IDTR have only a base and a limit.
     14 HvmSetSeg = "hvm_set_seg" (segment, selector, base, limit, access) -> "",
     touches "the guest", errors [InvalHvm, InvalSeg];
 
-    /// Sets a register of the guest.
+    /// Sets the low 32 bits of a register of the guest, and makes the others 0. The registers 0 to 13 are EAX, EBX,
+    /// ECX, EDX, ESI, EDI, EBP, ESP, EIP, EFLAGS, CR0, CR2, CR3 and CR4.
     15 HvmSetReg = "hvm_set_reg" (register, value) -> "",
     touches "the guest", errors [InvalHvm, InvalReg];
 
-    /// Gives a register of the guest.
+    /// Returns the low 32 bits of a register of the guest. The registers have the numbers of `hvm_set_reg`.
     16 HvmGetReg = "hvm_get_reg" (register) -> "value",
     touches "nothing", errors [InvalHvm, InvalReg];
 
-    /// Gives the address of the instruction behind the one that made the guest exit.
+    /// Returns the address of the instruction after the one that made the guest exit. The call is refused if the
+    /// address does not fit 32 bits.
     17 HvmGetNextEip = "hvm_get_next_eip" () -> "address",
     touches "nothing", errors [InvalHvm, InvalAddr];
 
-    /// The guest takes an event when it runs again: `kind` is the type of the event at its bits (8 to 10), `error` its error
-    /// code, if `has_error` is 1. Where an event is pending already, nothing changes.
+    /// Makes an event pending: the guest takes it when it runs again. Bits 8 to 10 of `kind` are the type of the event
+    /// (0 for an interrupt, 0x300 for an exception), and all other bits are 0. `vector` is below 256. If `has_error` is
+    /// 1, `error` is the event's error code. If an event is pending already, nothing changes.
     18 HvmInjectEvent = "hvm_inject_event" (kind, vector, error, has_error) -> "",
     touches "the guest", errors [InvalHvm, InvalEvent];
 
-    /// Whether the guest is directly after an STI or a MOV SS, so that it takes no interrupt.
+    /// Returns 1 if the guest is directly after an STI or a MOV SS, so that it takes no interrupt.
     19 HvmCheckIntShadow = "hvm_check_int_shadow" () -> "0 or 1",
     touches "nothing", errors [InvalHvm];
 
-    /// Whether an event is pending for the guest.
+    /// Returns 1 if an event is pending for the guest.
     20 HvmCheckPendingEvent = "hvm_check_pending_event" () -> "0 or 1",
     touches "nothing", errors [InvalHvm];
 
@@ -130,20 +137,22 @@ calls! {
     21 HvmInterceptIntWindow = "hvm_intercept_int_window" (enable) -> "",
     touches "the guest", errors [InvalHvm];
 
-    /// Gives the difference of the guest's time-stamp counter to the processor's, in two halves.
+    /// Returns the number that is added to the processor's time-stamp counter when the guest reads it, in two halves.
     22 HvmGetTscOffset = "hvm_get_tsc_offset" () -> "high, low",
     touches "nothing", errors [InvalHvm];
 
-    /// Sets the difference of the guest's time-stamp counter to the processor's.
+    /// Sets the number that is added to the processor's time-stamp counter when the guest reads it.
     23 HvmSetTscOffset = "hvm_set_tsc_offset" (high, low) -> "",
     touches "the guest", errors [InvalHvm];
 
-    /// Executes the RDMSR that made the guest exit: its EDX and EAX get the machine's value of the register in its ECX, and it
-    /// continues behind the instruction.
+    /// Executes the RDMSR that made the guest exit: its EDX and EAX get the machine's value of the register that its
+    /// ECX names, and it continues after the instruction. A register that only concerns the host has the value 0. The
+    /// call is refused if the next instruction's address does not fit 32 bits.
     24 HvmHandleRdmsr = "hvm_handle_rdmsr" () -> "",
     touches "the guest", errors [InvalHvm, InvalAddr];
 
-    /// Executes the WRMSR that made the guest exit: nothing is written, and it continues behind the instruction.
+    /// Skips the WRMSR that made the guest exit: nothing is written, and the guest continues after the instruction. The
+    /// call is refused if the next instruction's address does not fit 32 bits.
     25 HvmHandleWrmsr = "hvm_handle_wrmsr" () -> "",
     touches "the guest", errors [InvalHvm, InvalAddr];
 
@@ -190,8 +199,10 @@ calls! {
     39 WhoAmI = "who_am_i" () -> "thread, cpu, parent",
     touches "nothing", errors [];
 
-    /// The virtual machine of this CPU belongs to the caller from now on, until the caller ends. It is as after a reset, and
-    /// its guest has no memory.
+    /// Gives the virtual machine of this CPU to the caller, until the caller ends. The calls 11 to 25 are for the owner
+    /// only. The guest has no memory. Its EIP is 0xFFF0, its CR0 is 0x60000030, its CR4 is 0x2000; all other registers
+    /// and all segments are 0. Before the guest runs, the caller sets at least EFLAGS (bit 1 is always 1) and the
+    /// segments.
     40 HvmCreate = "hvm_create" () -> "",
     touches "the virtual machine", errors [NoGuests, Busy];
 }

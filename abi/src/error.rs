@@ -33,13 +33,14 @@ errors! {
     Ipc = 2,
     /// There is no system call with this number.
     InvalCallnr = 3,
-    /// An address outside the user window, or an address at which the call's buffer is not allowed.
+    /// An address outside the user window or the guest's memory, an address at which the call's buffer is not allowed,
+    /// or an address of a guest that does not fit 32 bits.
     InvalAddr = 4,
     /// A guest has no register with this number.
     InvalReg = 6,
     /// A guest has no segment with this number.
     InvalSeg = 7,
-    /// No guest can take this event.
+    /// There is no event with this type and vector.
     InvalEvent = 8,
     /// The virtual machine of the caller's CPU is not the caller's.
     InvalHvm = 10,

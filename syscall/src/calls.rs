@@ -69,7 +69,22 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             leave(cpu, Continuation::StartUser)
         }
         Call::Exit => slowly(cpu, exit),
-        call => guest::dispatch(cpu, call),
+        Call::HvmCreate
+        | Call::HvmRunVm
+        | Call::HvmGetExitinfo
+        | Call::HvmMmap
+        | Call::HvmSetSeg
+        | Call::HvmSetReg
+        | Call::HvmGetReg
+        | Call::HvmGetNextEip
+        | Call::HvmInjectEvent
+        | Call::HvmCheckIntShadow
+        | Call::HvmCheckPendingEvent
+        | Call::HvmInterceptIntWindow
+        | Call::HvmGetTscOffset
+        | Call::HvmSetTscOffset
+        | Call::HvmHandleRdmsr
+        | Call::HvmHandleWrmsr => guest::dispatch(cpu, call),
     }
 }
 
