@@ -127,8 +127,8 @@ pub struct Io {
 pub struct Guest(());
 
 impl Guest {
-    /// Claims the virtual machine of this CPU. Its registers are as after a reset, its segments are 0, and it has no
-    /// memory.
+    /// Claims the virtual machine of this CPU. Its registers and segments are 0, but for EIP, and it
+    /// has no memory.
     ///
     /// # Errors
     ///
@@ -216,7 +216,7 @@ impl Guest {
         call(Call::HvmGetReg, register as u32, 0)
     }
 
-    /// The guest continues behind the instruction that made it exit.
+    /// The guest continues after the instruction that made it exit.
     ///
     /// # Errors
     ///

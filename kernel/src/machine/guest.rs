@@ -31,10 +31,11 @@ pub struct Stopped {
 const MACHINES: [u32; 7] =
     [vmx_slot::RCX, vmx_slot::CR2, vmx_slot::DR0, vmx_slot::DR1, vmx_slot::DR2, vmx_slot::DR3, vmx_slot::DR6];
 
-/// Runs the guest of this CPU until it exits, after `vmx_run_vm`. Its registers are those that the layer stores. An interrupt that made it exit has been handled when this returns.
+/// Runs the guest of this CPU until it exits, after `vmx_run_vm`. Its registers are those that the layer stores. An
+/// interrupt that made it exit has been handled when this returns.
 ///
-/// A guest that the processor does not enter has stopped with the reason [`REFUSED`](crate::guest::exit::REFUSED); so has
-/// one of a CPU that runs no guests.
+/// A guest that the processor does not enter has stopped with the reason
+/// [`REFUSED`](crate::guest::exit::REFUSED); so has one of a CPU that runs no guests.
 pub fn run(layer: &mut Layer) -> Stopped {
     let own = &mut layer.own;
     let guest = &mut own.vmcs.0;
