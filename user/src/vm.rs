@@ -379,21 +379,15 @@ impl Vm {
     /// Executes RDMSR or WRMSR.
     fn model_specific(&mut self, reads: bool) -> Result<(), Error> {
         let number = self.guest.register(Register::Ecx)?;
-        let done = if reads {
+        if reads {
             let ticks = (u128::from(self.now()?) * u128::from(self.hertz) / u128::from(HERTZ)) as u64;
-            match msr::read(number, ticks) {
-                Ok(value) => {
-                    self.guest.set_register(Register::Eax, value as u32)?;
-                    self.guest.set_register(Register::Edx, (value >> 32) as u32)?;
-                    true
-                }
-                Err(msr::Refused) => false,
+            if let Ok(value) = msr::read(number, ticks) {
+                self.guest.set_register(Register::Eax, value as u32)?;
+                self.guest.set_register(Register::Edx, (value >> 32) as u32)?;
+                return self.guest.skip();
             }
-        } else {
-            msr::write(number).is_ok()
-        };
-        if done {
-            return self.guest.skip();
+        } else if msr::write(number).is_ok() {
+            return self.guest.ignore_msr();
         }
         // In real mode no exception has an error code.
         let is_protected = self.guest.register(Register::Cr0)? & PROTECTION != 0;
