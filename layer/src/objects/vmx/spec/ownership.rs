@@ -23,12 +23,14 @@ pub(crate) fn vmx_claim<M: Spec>() -> Contract<M> {
         run: |cpu, _| ownership::vmx_claim(cpu).map(|()| Answer::Unit),
         assumes: |_, _| true,
         reference_requires: |v, a| hkpt_init(v, a) && v.own.vm.owner == 0,
-        requires: |v, a| in_kernel(v, a) && v.own.vm.owner == 0,
+        // It keeps E4: the new owner has not ended.
+        requires: |v, a| in_kernel(v, a) && v.own.vm.owner == 0 && v.own.proc.get([v.own.cur]).state == process::LIVE,
         ensures: |s| {
             let (v, x) = (&s.after, s.any[0]);
             let is_zero = |place| at(v, place) == M::Wide::constant(0) && matches!(kind_at(v, place), SlotKind::Int);
             is_initialised(s)
                 && v.own.vm.owner == v.own.cur
+                && v.own.proc.get([v.own.cur]).state == process::LIVE
                 && FIELDS.iter().all(|row| row.start != Start::Kept || is_zero(Place::Vmcs(row.field)))
                 && (x >= VMX_SIZE
                     || DEFAULTS.iter().any(|&(slot, _)| x == slot)
