@@ -137,7 +137,7 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// Those of [`run`](Vm::run).
+    /// Those of [`run`](Vm::run), and [`Error::InvalHvm`] if the processor does not run such a guest.
     pub fn set_clock(&mut self) -> Result<(), Error> {
         // The first reading maps the page.
         self.time_stamp()?;
@@ -160,9 +160,14 @@ impl Vm {
         let kept: [u8; CODE.len()] = core::array::from_fn(|index| self.memory()[usize::from(SCRATCH) + index]);
         self.memory()[SCRATCH.into()..][..CODE.len()].copy_from_slice(&CODE);
         self.start_in_real_mode(SCRATCH)?;
-        while self.guest.run()? != reason::HLT {
-            // SAFETY: as in `answer`.
-            unsafe { self.map(u32::from(SCRATCH)) }?;
+        loop {
+            match self.guest.run()? {
+                reason::HLT => break,
+                reason::INTERRUPT => {}
+                // SAFETY: as in `answer`.
+                reason::NOT_MAPPED => unsafe { self.map(SCRATCH.into()) }?,
+                _ => return Err(Error::InvalHvm),
+            }
         }
         self.memory()[SCRATCH.into()..][..CODE.len()].copy_from_slice(&kept);
         let [low, high] = [self.guest.register(Register::Eax)?, self.guest.register(Register::Edx)?];
@@ -355,8 +360,11 @@ impl Vm {
         Ok(None)
     }
 
-    /// Executes a load from an address without memory. Everything else there stops the guest.
+    /// Executes a load from an address without memory, in 32-bit code. Everything else there stops the guest.
     fn load_nothing(&mut self) -> Result<Option<End>, Error> {
+        if !self.is_protected()? {
+            return self.stop();
+        }
         let Some(Load { operation, to, length }) = Load::decode(self.instruction()?) else { return self.stop() };
         let (value, flags) = operation.execute(self.guest.register(to)?, self.guest.register(Register::Eflags)?);
         self.guest.set_register(to, value)?;
@@ -366,7 +374,7 @@ impl Vm {
         Ok(None)
     }
 
-    /// The bytes at the instruction pointer; none if paging is on, or there is no memory.
+    /// The bytes at the instruction pointer, if the code segment begins at 0; none if paging is on, or there is no memory.
     fn instruction(&mut self) -> Result<&[u8], Error> {
         let paging = self.guest.register(Register::Cr0)? & PAGING != 0;
         let at = self.guest.register(Register::Eip)? as usize;
@@ -390,8 +398,13 @@ impl Vm {
             return self.guest.ignore_msr();
         }
         // In real mode no exception has an error code.
-        let is_protected = self.guest.register(Register::Cr0)? & PROTECTION != 0;
-        self.guest.raise(GENERAL_PROTECTION, is_protected.then_some(0))
+        let error = self.is_protected()?.then_some(0);
+        self.guest.raise(GENERAL_PROTECTION, error)
+    }
+
+    /// Whether the guest is in protected mode.
+    fn is_protected(&self) -> Result<bool, Error> {
+        Ok(self.guest.register(Register::Cr0)? & PROTECTION != 0)
     }
 
     /// Executes a MOV to CR0 or CR4 that would change a bit which VT-x wants to be set. The guest does not see such a
