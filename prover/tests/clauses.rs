@@ -371,10 +371,7 @@ clauses! {
     d19_2: "D19.2", |cpu| cpu.own.ghost.update(|g| g.vmcs_kind.set([0.into()], SlotKind::Undef));
     d19_3: "D19.3", |cpu| cpu.own.ghost.update(|g| g.vmx_kind.set([0.into()], SlotKind::Undef));
     d19_4: "D19.4", |cpu| cpu.own.ghost.update(|g| g.ept_dirs.set([0.into()], Defined { defined: false.into() }));
-    d19_5: "D19.5", |cpu| {
-        let listed = Defined { defined: true.into() };
-        cpu.own.ghost.update(|g| g.ept_defined.set([0.into(), 0.into()], listed));
-    };
+    d19_5: "D19.5", |cpu| cpu.own.ept.set([0.into(), 0.into()], Cell { value: 0x47.into() });
     d19_6: "D19.6", |cpu| (cpu.own.vm.owner, cpu.own.vm.set_up) = (9.into(), false.into());
     d20_1: "D20.1", |cpu| cpu.own.com1.dlab = true.into();
     d20_2: "D20.2", |cpu| (cpu.own.com1.rx.len, cpu.own.com1.irq) = (1.into(), false.into());

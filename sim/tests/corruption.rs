@@ -151,7 +151,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D23.3", |cpu| cpu.own.proc.update([CHILD], |process| process.state = process::VACANT)),
     ("D23.4", |cpu| cpu.own.proc.update([CHILD], |process| process.state = 3)),
     ("E1", |cpu| cpu.own.proc.update([CHILD], |process| process.state = process::GONE)),
-    ("D19.5", |cpu| cpu.own.ghost.0.ept_defined.set([3, 5], Defined { defined: true })),
+    ("D19.5", map_unlisted_frame),
     ("D19.6", |cpu| (cpu.own.vm.owner, cpu.own.vm.set_up) = (CHILD, false)),
     ("E3", |cpu| cpu.own.ghost.0.guest_frames.set([500_000], Defined { defined: true })),
     ("E4", |cpu| {
@@ -161,6 +161,12 @@ const CORRUPTIONS: &[Corruption] = &[
     // Stands for a primitive that has charged pages that no page map maps.
     ("E2", |_| ()),
 ];
+
+/// A guest reaches a frame that is not listed.
+fn map_unlisted_frame(cpu: &mut Cpu<'_, Sim>) {
+    cpu.own.vm.set_up = true;
+    cpu.own.ept.set([3, 5], Cell { value: 0x47 });
+}
 
 /// The numbers of the facts that a corrupted CPU 0 violates.
 fn broken(corrupt: fn(&mut Cpu<'_, Sim>), cells: Cells) -> BTreeSet<&'static str> {

@@ -8,8 +8,8 @@ use crate::state::parts::State;
 use crate::state::sym::Sym;
 use domain::{Flag, Map};
 use layer::core::call::{Access, Chunk};
-use layer::core::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_PROC, PAGE_SIZE};
-use layer::core::fields::{Pde, Pte};
+use layer::core::constants::{EPT_DIRS, EPT_ENTRIES, KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_PROC, PAGE_SIZE};
+use layer::core::fields::{FrameUse, Pde, Pte, process};
 use layer::core::geometry::Geometry;
 use layer::core::machine::Spec;
 use layer::objects::memory::{exec_store, guest_store};
@@ -77,6 +77,60 @@ pub(super) fn isolation_of_frames<G: Geometry>() -> Outcome {
         clause(outcome, "mapped frames and page tables lie in the user area", &[n, d, e], &|k| {
             let in_area = |frame: SymWord| frame >= KERN_LOW && frame < KERN_HIGH;
             at_place(&state.view(), k).is_none_or(|(table, page)| in_area(table) && page.is_none_or(in_area))
+        });
+    });
+    outcome.require_success();
+    outcome
+}
+
+/// What a guest reaches, by the bits of the nested page tables that the processor walks.
+pub(super) fn isolation_of_guest_memory<G: Geometry>() -> Outcome {
+    let mut outcome = run_proof::<G>(InvariantSet::Entry, &|state, _, outcome| {
+        let [x, y] = [EPT_DIRS.into(), EPT_ENTRIES.into()];
+        let [n, d, e] = place_bounds::<G>();
+        let owner = state.own.vm.owner;
+        // No guest runs before its virtual machine is set up. An entry of 0 has none of the bits that allow an access.
+        if !decide(&|| state.own.vm.set_up.holds()) || !premises_hold(outcome) {
+            return;
+        }
+        let mapped = |k: &[SymWord]| {
+            let entry = state.own.ept.get([k[0], k[1]]).value;
+            (entry != 0).then(|| entry / PAGE_SIZE)
+        };
+        let is_listed = |frame| state.view().ghost.guest_frames.get([frame]).defined.holds();
+        let is_charged = |frame| {
+            let ghost = state.view().ghost;
+            owner != 0 && matches!(ghost.pperm.get([frame]), FrameUse::Alloc) && ghost.lat.get([frame]).payer == owner
+        };
+        clause(outcome, "it is listed", &[x, y], &|k| mapped(k).is_none_or(is_listed));
+        clause(outcome, "it is data that is charged to the guest's monitor", &[x, y], &|k| {
+            mapped(k).is_none_or(|frame| !is_listed(frame) || is_charged(frame))
+        });
+        // The other clauses are about what these two have shown: the facts about such a frame are assumed.
+        let reached = |k: &[SymWord]| mapped(k).filter(|&frame| is_listed(frame) && is_charged(frame));
+        clause(outcome, "the monitor has not ended", &[x, y], &|k| {
+            reached(k).is_none() || state.own.proc.get([owner]).state == process::LIVE
+        });
+        clause(outcome, "it is allocated to this CPU, and lies in the user area", &[x, y], &|k| {
+            reached(k).is_none_or(|frame| {
+                Sym::<G>::present(&state.at.owner).owners.get([frame]).cpu == state.own.cpu
+                    && frame >= KERN_LOW
+                    && frame < KERN_HIGH
+            })
+        });
+        clause(outcome, "it is no page table", &[x, y, n, d, e], &|k| match (
+            reached(k),
+            at_place(&state.view(), &k[2..]),
+        ) {
+            (Some(frame), Some((table, _))) => frame != table,
+            _ => true,
+        });
+        clause(outcome, "no other process maps it", &[x, y, n, d, e], &|k| match (
+            reached(k),
+            at_place(&state.view(), &k[2..]),
+        ) {
+            (Some(frame), Some((_, Some(page)))) => frame != page || k[2] == owner,
+            _ => true,
         });
     });
     outcome.require_success();

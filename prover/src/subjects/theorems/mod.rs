@@ -11,7 +11,7 @@ mod theorem;
 
 use crate::state::sym::Sym;
 use can_fail::facts_can_fail;
-use isolation::{isolation_of_frames, isolation_of_stores};
+use isolation::{isolation_of_frames, isolation_of_guest_memory, isolation_of_stores};
 use layer::core::geometry::Geometry;
 use layer::invariant::facts;
 use layer::objects::channel::pool::Channels;
@@ -114,9 +114,14 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
         },
         Theorem {
             name: "isolation_of_guests",
-            description: "no store of a guest changes a byte that another CPU or the kernel can read, nor a page \
-             map; that the guest's memory belongs to its own thread is the responsibility of the code that maps it",
+            description: "no store of a guest changes a byte that another CPU or the kernel can read, nor a page map",
             prove: || isolation_of_stores::<G>(true),
+        },
+        Theorem {
+            name: "isolation_of_guest_memory",
+            description: "between two kernel entries, every frame that the nested page tables of a CPU map is a data page of \
+             the process that has the virtual machine, which has not ended; no other process maps it",
+            prove: isolation_of_guest_memory::<G>,
         },
     ];
     theorems.extend(replay::theorems::<G>());

@@ -1,7 +1,7 @@
 //! The contracts of 77 to 79, and the facts about the process that the virtual machine belongs to.
 //!
-//! Together the facts say what a guest can reach. A defined entry of the nested page tables maps a frame of
-//! `guest.frames` (D19.5), and each of these frames is a data page that is charged to the owner's process (E3), which
+//! Together the facts say what a guest can reach. Once the virtual machine is set up, an entry of the nested page tables
+//! that is not 0 maps a frame of `guest.frames` (D19.5), and each of these frames is a data page that is charged to the owner's process (E3), which
 //! has not ended (E4). So no frame is given back while an entry maps it.
 use super::is_initialised;
 use super::place::{at, kind_at};
@@ -90,9 +90,10 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 4] {
             name: "guest frames are listed",
             class: Class::Derived,
             keys: &[("ept", &[0, 1])],
+            // The processor follows an entry by its bits, whatever the ghost state says.
             holds: |v, k| {
-                !v.ghost.ept_defined.get([k[0], k[1]]).defined.holds()
-                    || v.ghost.guest_frames.get([v.own.ept.get([k[0], k[1]]).value / PAGE_SIZE]).defined.holds()
+                let entry = v.own.ept.get([k[0], k[1]]).value;
+                !v.own.vm.set_up.holds() || entry == 0 || v.ghost.guest_frames.get([entry / PAGE_SIZE]).defined.holds()
             },
         },
         Fact {
