@@ -143,15 +143,6 @@ bugs! {
             Ok(next)
         };
     };
-    a_process_that_has_ended_and_keeps_its_guest: "exited" breaks "E3", |row| {
-        row.run = |cpu, _| {
-            let owner = cpu.own.vm.owner;
-            cpu.own.vm.owner = 0.into();
-            let next = entry::go_on(cpu, Continuation::Exited)?;
-            cpu.own.vm.owner = owner;
-            Ok(next)
-        };
-    };
     a_guest_of_a_process_that_is_gone: "interrupt" breaks "E4", |row| {
         row.run = |cpu, a| {
             let next = entry::interrupt(cpu, a.registers)?;

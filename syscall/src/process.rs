@@ -15,6 +15,7 @@
 //! that moment: it is ready, pending or asleep. If it sleeps, it is woken with all others on its channel, which begin
 //! their calls again. No lock is lost, since threads are switched only when they hold none. The end of a killed
 //! process kills its children, and so on.
+use crate::calls::slowly;
 use crate::continuation::{Continuation, context, is_main, saved};
 use crate::next::{Next, Wake, leave, sleep};
 use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back, refuse};
@@ -214,8 +215,10 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
     // First of all: no frame is released while a guest could reach it.
     if vmx_owner(cpu)? == cur {
-        vmx_release(cpu)?;
-        return Ok(Next::Continue(Continuation::Exited));
+        return slowly(cpu, |cpu| {
+            vmx_release(cpu)?;
+            Ok(Next::Continue(Continuation::Exited))
+        });
     }
     if argument(cpu, progress::ANNOUNCED)?.is(progress::WOKEN) {
         return be_gone(cpu);
