@@ -5,7 +5,7 @@ use abi::{Call, Error};
 use common::*;
 use domain::Map;
 use layer::core::constants::*;
-use layer::core::fields::process;
+use layer::core::fields::{Pde, Pte, process};
 use layer::core::state::Cpu;
 use layer::objects::vmx::vmcs::Vmcs;
 use sim::check::facts::check;
@@ -111,8 +111,11 @@ fn a_guest_gets_memory_of_its_monitor_only() {
     let fixture = Fixture::with_guests(&[FRAMES + 2]);
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, CREATE, [0]), (0, 0));
-    let frame =
-        |cpu: &Cpu<'_, Sim>, va: u32| layer::objects::page_table::pt_read(cpu, MONITOR, va).unwrap() / PAGE_SIZE;
+    let frame = |cpu: &Cpu<'_, Sim>, va: u32| {
+        let Pde::Table { frame } = cpu.own.dirs.get([MONITOR, va >> 21]) else { panic!("{va:#x} has no page table") };
+        let Pte::Valid { page, .. } = cpu.own.tables.get([frame, va >> 12 & 511]) else { panic!("{va:#x} is absent") };
+        page
+    };
     // A page of data; a page that the monitor has not touched yet; the same page again, somewhere else.
     for (guest, address, memtype) in
         [(0, ADR_LOW + 4096, 6), (0x7000, ADR_HIGH - 4096, 0), (0x1FFF_F000, ADR_HIGH - 4096, 7)]

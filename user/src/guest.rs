@@ -5,7 +5,9 @@
 //! // SAFETY: the page is the guest's from now on.
 //! unsafe { guest.map(0, page) }?;
 //! guest.set_register(Register::Eip, 0)?;
-//! while guest.run()? == reason::IO { … }
+//! while guest.run()? == reason::IO {
+//!     answer(guest.exit()?);
+//! }
 //! ```
 //!
 //! A CPU has one virtual machine, and it belongs to one process at a time. It is given back when the process ends.

@@ -39,6 +39,7 @@ pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Coun
         }
     }
     let status = child::wait(&mut child, "cargo test", child::LIMIT)?;
+    tally.close();
     // Code that does not compile has no tests that could fail.
     if !status.success() && tally.counts.failed.is_empty() {
         tally.show();
@@ -57,6 +58,8 @@ struct Tally {
     output: Vec<String>,
     /// Names of those that have failed.
     failed: Vec<String>,
+    /// Whether tests have begun whose result has not been printed.
+    is_open: bool,
 }
 
 impl Tally {
@@ -64,6 +67,8 @@ impl Tally {
     fn line(&mut self, line: &str) -> Option<(String, Counts)> {
         let words = line.trim_start();
         if words.starts_with("Running ") || words.starts_with("Doc-tests ") {
+            self.close();
+            self.is_open = true;
             self.output.clear();
             self.failed.clear();
         }
@@ -80,11 +85,21 @@ impl Tally {
             self.failed.push(format!("{}: {test}", self.name));
         }
         let [passed, failed, skipped] = result(line)?;
+        self.is_open = false;
         let mut names = core::mem::take(&mut self.failed);
         names.resize(failed, format!("{}: a test without a name", self.name));
         let counts = Counts { passed, failed: names, skipped };
         self.counts = [core::mem::take(&mut self.counts), counts.clone()].into_iter().sum();
         (counts != Counts::default()).then(|| (self.name.clone(), counts))
+    }
+
+    /// Counts a failure if the tests that began last have printed no result: their program was killed, or it crashed.
+    fn close(&mut self) {
+        if core::mem::take(&mut self.is_open) {
+            let name = format!("{}: its tests did not end", self.name);
+            println!("  FAILED   {name}");
+            self.counts.failed.push(name);
+        }
     }
 
     /// Prints the recorded output.
@@ -123,6 +138,17 @@ mod tests {
         let abi = Counts { passed: 1, ..Counts::default() };
         assert_eq!(shown, [("layer".to_owned(), layer), ("abi, examples".to_owned(), abi)]);
         assert_eq!(tally.counts, Counts { passed: 4, failed, skipped: 1 });
+    }
+
+    #[test]
+    fn tests_that_do_not_end_have_failed() {
+        let mut tally = Tally::default();
+        let lines = "     Running tests/one.rs (target/debug/deps/one-0a1b)\ntest a ... ok\n     \
+            Running tests/two.rs (target/debug/deps/two-0a1b)\ntest result: ok. 1 passed; 0 failed; 0 ignored; \
+            0 measured; 0 filtered out; finished in 0.01s\n     Running tests/three.rs (target/debug/deps/three-0a1b)";
+        lines.lines().for_each(|line| drop(tally.line(line)));
+        tally.close();
+        assert_eq!(tally.counts.failed, ["one: its tests did not end", "three: its tests did not end"]);
     }
 
     #[test]
