@@ -298,7 +298,7 @@ pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> 
     Ok(eip + length)
 }
 
-/// 80 `vmx_next_fits() -> 0|1`: 1 if the address of the instruction behind the one that made the guest exit fits 32 bits,
+/// 80 `vmx_next_fits() -> 0|1`: 1 if the address of the instruction after the one that made the guest exit fits 32 bits,
 /// so that [`vmx_get_next_eip`] has a result (P35). An addition for the layer above.
 ///
 /// # Errors
@@ -306,6 +306,8 @@ pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> 
 #[inline]
 pub fn vmx_next_fits<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     cpu.require_hkp()?;
+    // Equivalent mutants (`<=`: true): if this value is too large for a word, so is the sum, which the comparison
+    // below refuses as well.
     let eip = read(cpu, X(vmx_slot::RIP))?.narrow();
     let length = read(cpu, V(Vmcs::ExitInstructionLength))?.narrow();
     let fits = match (eip, length) {

@@ -34,7 +34,8 @@ pub(crate) fn vmx_claim<M: Spec>() -> Contract<M> {
                 && FIELDS.iter().all(|row| row.start != Start::Kept || is_zero(Place::Vmcs(row.field)))
                 && (x >= VMX_SIZE
                     || DEFAULTS.iter().any(|&(slot, _)| x == slot)
-                    || v.own.vmx.get([x]).value == M::Wide::constant(0))
+                    || (v.own.vmx.get([x]).value == M::Wide::constant(0)
+                        && matches!(v.ghost.vmx_kind.get([x]), SlotKind::Int)))
                 && (x >= MAX_PAGE || !v.ghost.guest_frames.get([x]).defined.holds())
         },
         events: no_events,
