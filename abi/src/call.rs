@@ -206,3 +206,32 @@ calls! {
     40 HvmCreate = "hvm_create" () -> "",
     touches "the virtual machine", errors [NoGuests, Busy];
 }
+
+/// A pattern: the calls that only the process with the virtual machine of its CPU may make.
+#[macro_export]
+macro_rules! owner_calls {
+    () => {
+        $crate::Call::HvmRunVm
+            | $crate::Call::HvmGetExitinfo
+            | $crate::Call::HvmMmap
+            | $crate::Call::HvmSetSeg
+            | $crate::Call::HvmSetReg
+            | $crate::Call::HvmGetReg
+            | $crate::Call::HvmGetNextEip
+            | $crate::Call::HvmInjectEvent
+            | $crate::Call::HvmCheckIntShadow
+            | $crate::Call::HvmCheckPendingEvent
+            | $crate::Call::HvmInterceptIntWindow
+            | $crate::Call::HvmGetTscOffset
+            | $crate::Call::HvmSetTscOffset
+            | $crate::Call::HvmHandleRdmsr
+            | $crate::Call::HvmHandleWrmsr
+    };
+}
+
+impl Call {
+    /// Whether a monitor, which is a program that runs a guest, makes this call.
+    pub const fn is_of_monitors(self) -> bool {
+        matches!(self, Call::HvmCreate | owner_calls!())
+    }
+}

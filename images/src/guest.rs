@@ -22,22 +22,7 @@ use layer::objects::vmx::ept::vmx_set_mmap;
 use layer::objects::vmx::vmcs::{FULL_SEGMENTS, SEGMENTS};
 use layer::objects::vmx::*;
 
-/// Codes of guest registers (reference, section 2).
-#[allow(missing_docs, reason = "each is the register that it names")]
-pub mod register {
-    pub const EAX: u32 = 0;
-    pub const EBX: u32 = 1;
-    pub const ECX: u32 = 2;
-    pub const EDX: u32 = 3;
-    pub const ESI: u32 = 4;
-    pub const EDI: u32 = 5;
-    pub const EBP: u32 = 6;
-    pub const ESP: u32 = 7;
-    pub const EIP: u32 = 8;
-    pub const EFLAGS: u32 = 9;
-    pub const CR0: u32 = 10;
-    pub const CR2: u32 = 11;
-}
+pub use layer::core::constants::guest_register as register;
 
 /// Codes of segments: CS, and those behind it that hold data; then the local descriptor table and the task state.
 const CS: u32 = 0;

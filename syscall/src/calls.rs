@@ -69,22 +69,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             leave(cpu, Continuation::StartUser)
         }
         Call::Exit => slowly(cpu, exit),
-        Call::HvmCreate
-        | Call::HvmRunVm
-        | Call::HvmGetExitinfo
-        | Call::HvmMmap
-        | Call::HvmSetSeg
-        | Call::HvmSetReg
-        | Call::HvmGetReg
-        | Call::HvmGetNextEip
-        | Call::HvmInjectEvent
-        | Call::HvmCheckIntShadow
-        | Call::HvmCheckPendingEvent
-        | Call::HvmInterceptIntWindow
-        | Call::HvmGetTscOffset
-        | Call::HvmSetTscOffset
-        | Call::HvmHandleRdmsr
-        | Call::HvmHandleWrmsr => guest::dispatch(cpu, call),
+        Call::HvmCreate | abi::owner_calls!() => guest::dispatch(cpu, call),
     }
 }
 

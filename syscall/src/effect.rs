@@ -360,7 +360,7 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             if m.asks_for(Call::Recv) {
                 return transferred(m, By::Trap, FREE, Continuation::Receive);
             }
-            if let Some(call) = guest::CALLS.iter().find(|&&call| m.asks_for(call)) {
+            if let Some(call) = Call::ALL.iter().find(|&&call| call.is_of_monitors() && m.asks_for(call)) {
                 return guest::ensures(m, *call);
             }
             match m.next {

@@ -12,7 +12,7 @@ use crate::system::System;
 use crate::unchecked::Address;
 use abi::{Call, Error};
 use domain::Wide;
-use layer::core::constants::{GUEST_MEMORY, PAGE_SIZE, SAVED, perm};
+use layer::core::constants::{GUEST_MEMORY, PAGE_SIZE, SAVED, guest_register as register, perm};
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
 use layer::objects::process::proc_start_user;
@@ -24,15 +24,8 @@ use layer::objects::vmx::*;
 
 /// The index of the capability word that says whether the CPU can run guests (reference, section 2).
 const ENABLED: u32 = 1;
-/// The codes of guest registers (reference, section 2).
-mod register {
-    pub const EAX: u32 = 0;
-    pub const ECX: u32 = 2;
-    pub const EDX: u32 = 3;
-    pub const EIP: u32 = 8;
-    /// Codes are below this.
-    pub const COUNT: u32 = 14;
-}
+/// Codes of registers are below this.
+const REGISTER_COUNT: u32 = REGISTERS.len() as u32;
 /// Basic reasons of exits: an interrupt, an I/O instruction, an access to an address that is not mapped.
 const INTERRUPT: u32 = 1;
 const IO: u32 = 30;
@@ -145,13 +138,11 @@ fn tsc_offset<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
 /// The calls that read or write the state of the guest and have at most one result.
 fn access<M: System>(cpu: &mut Cpu<'_, M>, call: Call) -> Result<M::Word, Failure> {
     let cur = monitor(cpu)?;
-    let (first, second) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
-    let (third, fourth) = (argument(cpu, THIRD)?, argument(cpu, FOURTH)?);
     match call {
         Call::HvmMmap => {
-            let guest = first.below(GUEST_MEMORY).ok_or(Error::InvalAddr)?;
-            let address = Address::in_window(second).ok_or(Error::InvalAddr)?;
-            let memtype = third.below(MEMORY_TYPES).ok_or(Error::InvalAddr)?;
+            let guest = argument(cpu, FIRST)?.below(GUEST_MEMORY).ok_or(Error::InvalAddr)?;
+            let address = Address::in_window(argument(cpu, SECOND)?).ok_or(Error::InvalAddr)?;
+            let memtype = argument(cpu, THIRD)?.below(MEMORY_TYPES).ok_or(Error::InvalAddr)?;
             if guest % PAGE_SIZE != 0 || address.offset() != 0 {
                 return Err(Error::InvalAddr.into());
             }
@@ -163,32 +154,41 @@ fn access<M: System>(cpu: &mut Cpu<'_, M>, call: Call) -> Result<M::Word, Failur
             vmx_set_mmap(cpu, guest, page.frame * PAGE_SIZE, memtype)?;
         }
         Call::HvmSetSeg => {
-            let segment = first.below(SEGMENTS).ok_or(Error::InvalSeg)?;
-            let access = argument(cpu, FIFTH)?.any();
-            vmx_set_desc1(cpu, segment, second.any(), third.any())?;
-            vmx_set_desc2(cpu, segment, fourth.any(), access)?;
+            let segment = argument(cpu, FIRST)?.below(SEGMENTS).ok_or(Error::InvalSeg)?;
+            let (selector, base) = (argument(cpu, SECOND)?.any(), argument(cpu, THIRD)?.any());
+            let (limit, access) = (argument(cpu, FOURTH)?.any(), argument(cpu, FIFTH)?.any());
+            vmx_set_desc1(cpu, segment, selector, base)?;
+            vmx_set_desc2(cpu, segment, limit, access)?;
         }
         Call::HvmSetReg => {
-            let register = first.below(register::COUNT).ok_or(Error::InvalReg)?;
-            vmx_set_reg(cpu, register, second.any())?;
+            let register = argument(cpu, FIRST)?.below(REGISTER_COUNT).ok_or(Error::InvalReg)?;
+            let value = argument(cpu, SECOND)?.any();
+            vmx_set_reg(cpu, register, value)?;
         }
         Call::HvmGetReg => {
-            let register = first.below(register::COUNT).ok_or(Error::InvalReg)?;
+            let register = argument(cpu, FIRST)?.below(REGISTER_COUNT).ok_or(Error::InvalReg)?;
             return Ok(vmx_get_reg(cpu, register)?);
         }
         Call::HvmGetNextEip => return next_eip(cpu),
         Call::HvmInjectEvent => {
-            let kind = first.below(KINDS).ok_or(Error::InvalEvent)?;
-            let vector = second.below(VECTORS).ok_or(Error::InvalEvent)?;
+            let kind = argument(cpu, FIRST)?.below(KINDS).ok_or(Error::InvalEvent)?;
+            let vector = argument(cpu, SECOND)?.below(VECTORS).ok_or(Error::InvalEvent)?;
+            let (error, has_error) = (argument(cpu, THIRD)?.any(), argument(cpu, FOURTH)?.any());
             if kind % KIND != 0 {
                 return Err(Error::InvalEvent.into());
             }
-            vmx_inject_event(cpu, kind, vector, third.any(), fourth.any())?;
+            vmx_inject_event(cpu, kind, vector, error, has_error)?;
         }
         Call::HvmCheckIntShadow => return Ok(vmx_check_int_shadow(cpu)?),
         Call::HvmCheckPendingEvent => return Ok(vmx_check_pending_event(cpu)?),
-        Call::HvmInterceptIntWindow => vmx_set_intercept_intwin(cpu, first.any())?,
-        Call::HvmSetTscOffset => vmx_set_tsc_offset(cpu, M::Wide::join(first.any(), second.any()))?,
+        Call::HvmInterceptIntWindow => {
+            let enable = argument(cpu, FIRST)?.any();
+            vmx_set_intercept_intwin(cpu, enable)?;
+        }
+        Call::HvmSetTscOffset => {
+            let (high, low) = (argument(cpu, FIRST)?.any(), argument(cpu, SECOND)?.any());
+            vmx_set_tsc_offset(cpu, M::Wide::join(high, low))?;
+        }
         Call::HvmHandleRdmsr => {
             let next = next_eip(cpu)?;
             // P24: the number is in ECX, and not in EAX.

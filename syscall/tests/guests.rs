@@ -26,23 +26,11 @@ const GET: u32 = Call::HvmGetReg as u32;
 const MONITOR: u32 = FIRST;
 
 /// Every call of a monitor but `hvm_create`.
-const CALLS: [Call; 15] = [
-    Call::HvmRunVm,
-    Call::HvmGetExitinfo,
-    Call::HvmMmap,
-    Call::HvmSetSeg,
-    Call::HvmSetReg,
-    Call::HvmGetReg,
-    Call::HvmGetNextEip,
-    Call::HvmInjectEvent,
-    Call::HvmCheckIntShadow,
-    Call::HvmCheckPendingEvent,
-    Call::HvmInterceptIntWindow,
-    Call::HvmGetTscOffset,
-    Call::HvmSetTscOffset,
-    Call::HvmHandleRdmsr,
-    Call::HvmHandleWrmsr,
-];
+fn owner_calls() -> impl Iterator<Item = Call> {
+    let calls = || Call::ALL.iter().copied().filter(|call| matches!(call, abi::owner_calls!()));
+    assert_eq!(calls().count(), 15);
+    calls()
+}
 
 /// The caller's five results.
 fn results(cpu: &Cpu<'_, Sim>, thread: u32) -> [u32; 5] {
@@ -65,7 +53,7 @@ fn a_machine_without_guests_refuses_politely() {
     let fixture = Fixture::new(&[FRAMES]);
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, CREATE, [5]), refused(Error::NoGuests, 5));
-    for other in CALLS {
+    for other in owner_calls() {
         assert_eq!(call(&mut cpu, other as u32, [5; 5]), refused(Error::InvalHvm, 5), "{other:?}");
     }
 }
@@ -74,7 +62,7 @@ fn a_machine_without_guests_refuses_politely() {
 fn a_virtual_machine_belongs_to_one_process_at_a_time() {
     let fixture = Fixture::with_guests(&[FRAMES + 2, FRAMES + 2]);
     let mut cpu = fixture.boot();
-    for other in CALLS {
+    for other in owner_calls() {
         assert_eq!(call(&mut cpu, other as u32, [5; 5]), refused(Error::InvalHvm, 5), "{other:?}");
     }
     assert_eq!(call(&mut cpu, CREATE, [0]), (0, 0));
@@ -85,7 +73,7 @@ fn a_virtual_machine_belongs_to_one_process_at_a_time() {
     let other = cpu.own.cur;
     assert_ne!(other, MONITOR);
     assert_eq!(call(&mut cpu, CREATE, [5]), refused(Error::Busy, 5));
-    for other in CALLS {
+    for other in owner_calls() {
         assert_eq!(call(&mut cpu, other as u32, [5; 5]), refused(Error::InvalHvm, 5), "{other:?}");
     }
     // The monitor ends; then the virtual machine is anybody's.

@@ -109,6 +109,25 @@ pub mod slot {
     pub const R10: u32 = 19;
 }
 
+/// The codes of a guest's registers (section 2).
+#[allow(missing_docs, reason = "each is the register that it names")]
+pub mod guest_register {
+    pub const EAX: u32 = 0;
+    pub const EBX: u32 = 1;
+    pub const ECX: u32 = 2;
+    pub const EDX: u32 = 3;
+    pub const ESI: u32 = 4;
+    pub const EDI: u32 = 5;
+    pub const EBP: u32 = 6;
+    pub const ESP: u32 = 7;
+    pub const EIP: u32 = 8;
+    pub const EFLAGS: u32 = 9;
+    pub const CR0: u32 = 10;
+    pub const CR2: u32 = 11;
+    pub const CR3: u32 = 12;
+    pub const CR4: u32 = 13;
+}
+
 /// Slots of the VMX structure that primitives use (reference, appendix B). A slot holds a whole register (P45), so the
 /// slots for upper halves stay unset.
 #[allow(missing_docs, reason = "each is the register that it names")]

@@ -167,23 +167,7 @@ impl<'a> Kernel<'a> {
                 panic!("there is nobody to answer {call:?}")
             }
             Some(Call::HvmCreate) => Err(Error::NoGuests),
-            Some(
-                Call::HvmRunVm
-                | Call::HvmGetExitinfo
-                | Call::HvmMmap
-                | Call::HvmSetSeg
-                | Call::HvmSetReg
-                | Call::HvmGetReg
-                | Call::HvmGetNextEip
-                | Call::HvmInjectEvent
-                | Call::HvmCheckIntShadow
-                | Call::HvmCheckPendingEvent
-                | Call::HvmInterceptIntWindow
-                | Call::HvmGetTscOffset
-                | Call::HvmSetTscOffset
-                | Call::HvmHandleRdmsr
-                | Call::HvmHandleWrmsr,
-            ) => Err(Error::InvalHvm),
+            Some(abi::owner_calls!()) => Err(Error::InvalHvm),
             Some(Call::Exit) => return Next::Ends(End::Exited { status: first }),
         };
         let registers = &mut thread.cpu.registers;

@@ -11,6 +11,7 @@ use layer::core::fields::Pde;
 use layer::core::fields::process::{GONE, LIVE, VACANT};
 use layer::core::geometry::Geometry;
 use layer::core::machine::Spec;
+use layer::objects::vmx::spec::RELEASED;
 use layer::spec::contract::{Cells, Region};
 use layer::spec::view::View;
 
@@ -128,7 +129,7 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
         modifies: |m, may| {
             let cur = m.cur();
             if owns_guest(m) {
-                return releasing_guest::<M>(may);
+                return RELEASED.into_iter().for_each(|name| may(name, Region::All, &[]));
             }
             sleep_for_children(m, &mut *may);
             registers::<M>(cur, &mut *may);
@@ -171,13 +172,6 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
 /// The virtual machine is the caller's: first of all it is released.
 fn owns_guest<M: System + Spec>(m: &Made<'_, M>) -> bool {
     m.cur() != m.before.own.cpu + 1 && m.before.own.vm.owner == m.cur()
-}
-
-/// Cells: those of releasing the virtual machine.
-fn releasing_guest<M: System + Spec>(may: Cells<'_, M>) {
-    for name in ["vmx.owner", "vmx.set_up", "ept", "ept.defined", "guest.frames"] {
-        may(name, Region::All, &[]);
-    }
 }
 
 /// The number of steps left in the caller's turn is one less.

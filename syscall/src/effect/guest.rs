@@ -8,29 +8,10 @@ use domain::{Flag, Map, Wide, Word};
 use layer::core::constants::*;
 use layer::core::machine::Spec;
 use layer::objects::page_table::spec::mapped;
+use layer::objects::vmx::spec::{CLAIMED, RELEASED};
 use layer::objects::vmx::vmcs::Vmcs;
 use layer::spec::contract::{Cells, Region};
 use layer::spec::view::View;
-
-/// The calls of a monitor.
-pub(super) const CALLS: [Call; 16] = [
-    Call::HvmRunVm,
-    Call::HvmGetExitinfo,
-    Call::HvmMmap,
-    Call::HvmSetSeg,
-    Call::HvmSetReg,
-    Call::HvmGetReg,
-    Call::HvmGetNextEip,
-    Call::HvmInjectEvent,
-    Call::HvmCheckIntShadow,
-    Call::HvmCheckPendingEvent,
-    Call::HvmInterceptIntWindow,
-    Call::HvmGetTscOffset,
-    Call::HvmSetTscOffset,
-    Call::HvmHandleRdmsr,
-    Call::HvmHandleWrmsr,
-    Call::HvmCreate,
-];
 
 /// A value of the virtual machine: a field of its control structure, or a slot of the VMX structure (appendix B).
 #[derive(Clone, Copy)]
@@ -170,10 +151,7 @@ fn nested<M: Spec>(guest: M::Word) -> [M::Word; 2] {
 pub(super) fn modifies<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     let asks = |call: Call| m.asks_for(call);
     if asks(Call::HvmCreate) {
-        for name in ["vmx.owner", "vmx.set_up", "vmcs.revid", "vmcs", "vmcs.kind", "vmx", "vmx.kind"] {
-            may(name, Region::All, &[]);
-        }
-        for name in ["ept", "ept.defined", "eptdir", "guest.frames"] {
+        for name in RELEASED.into_iter().chain(CLAIMED) {
             may(name, Region::All, &[]);
         }
     }

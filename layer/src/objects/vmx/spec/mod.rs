@@ -20,6 +20,7 @@ use crate::spec::view::View;
 use domain::{Flag, Map, Wide};
 use place::{EIP, at, in_vm_host, is, is_int, kind_at, may_write};
 
+pub use ownership::{CLAIMED, RELEASED};
 pub(crate) use ownership::{vmx_claim, vmx_owner, vmx_release};
 
 use Place::{Vmcs as V, Vmx as X};

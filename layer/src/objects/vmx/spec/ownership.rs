@@ -1,8 +1,8 @@
 //! The contracts of 77 to 79, and the facts about the process that the virtual machine belongs to.
 //!
 //! Together the facts say what a guest can reach. Once the virtual machine is set up, an entry of the nested page tables
-//! that is not 0 maps a frame of `guest.frames` (D19.5), and each of these frames is a data page that is charged to the owner's process (E3), which
-//! has not ended (E4). So no frame is given back while an entry maps it.
+//! that is not 0 maps a frame of `guest.frames` (D19.5). Each of these frames is a data page that is charged to the
+//! owner's process (E3), which has not ended (E4). So no frame is given back while an entry maps it.
 use super::is_initialised;
 use super::place::{at, kind_at};
 use crate::core::call::Answer;
@@ -17,6 +17,11 @@ use crate::objects::vmx::vmcs::{FIELDS, Start};
 use crate::spec::contract::{Contract, Region, no_events, silent};
 use crate::spec::fact::{Class, Fact};
 use domain::{Flag, Map, Wide};
+
+/// Fields that are written when a process gives the virtual machine back.
+pub const RELEASED: [&str; 5] = ["vmx.owner", "vmx.set_up", "ept", "ept.defined", "guest.frames"];
+/// Fields that are written besides when a process claims the virtual machine.
+pub const CLAIMED: [&str; 6] = ["vmcs.revid", "vmcs", "vmcs.kind", "vmx", "vmx.kind", "eptdir"];
 
 pub(crate) fn vmx_claim<M: Spec>() -> Contract<M> {
     Contract {
@@ -40,10 +45,7 @@ pub(crate) fn vmx_claim<M: Spec>() -> Contract<M> {
         },
         events: no_events,
         modifies: |_, may| {
-            for name in ["vmx.owner", "vmx.set_up", "vmcs.revid", "vmcs", "vmcs.kind", "vmx", "vmx.kind"] {
-                may(name, Region::All, &[]);
-            }
-            for name in ["ept", "ept.defined", "eptdir", "guest.frames"] {
+            for name in RELEASED.into_iter().chain(CLAIMED) {
                 may(name, Region::All, &[]);
             }
         },
@@ -67,7 +69,7 @@ pub(crate) fn vmx_release<M: Spec>() -> Contract<M> {
         },
         events: no_events,
         modifies: |_, may| {
-            for name in ["vmx.owner", "vmx.set_up", "ept", "ept.defined", "guest.frames"] {
+            for name in RELEASED {
                 may(name, Region::All, &[]);
             }
         },
