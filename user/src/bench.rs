@@ -6,7 +6,7 @@
 use crate::channel::Page;
 use crate::println;
 use crate::sys::Registers;
-use abi::{Call, MESSAGE_WORDS};
+use abi::{Call, Error, MESSAGE_WORDS};
 use core::arch::asm;
 
 /// How often each program of the bench repeats each measurement.
@@ -77,6 +77,17 @@ macro_rules! stamped {
 pub fn nothing() -> Stamps {
     // SAFETY: the code only reads the counter and moves registers.
     unsafe { stamped!(Registers::default(), "").0 }
+}
+
+/// The ticks of `work`, plus the cost of one reading.
+///
+/// # Errors
+///
+/// Those of `work`.
+pub fn ticks(work: impl FnOnce() -> Result<(), Error>) -> Result<u64, Error> {
+    let before = nothing();
+    work()?;
+    Ok(nothing().before - before.before)
 }
 
 /// Makes a system call between two readings.

@@ -11,14 +11,34 @@ pub const PIECE: usize = 256;
 ///
 /// The alignment keeps a piece within one page, so that one `puts` writes all of it.
 #[repr(align(256))]
-struct Piece {
+pub struct Piece {
     bytes: [u8; PIECE],
     used: usize,
 }
 
 impl Piece {
+    /// No output yet.
+    #[allow(clippy::new_without_default, reason = "there is one way to begin")]
+    pub const fn new() -> Piece {
+        Piece { bytes: [0; PIECE], used: 0 }
+    }
+
+    /// Collects bytes. A piece that is full is written.
+    pub fn collect(&mut self, mut rest: &[u8]) {
+        while !rest.is_empty() {
+            let free = &mut self.bytes[self.used..];
+            let count = rest.len().min(free.len());
+            free[..count].copy_from_slice(&rest[..count]);
+            self.used += count;
+            rest = &rest[count..];
+            if self.used == PIECE {
+                self.flush();
+            }
+        }
+    }
+
     /// Writes the collected output and starts over.
-    fn flush(&mut self) {
+    pub fn flush(&mut self) {
         let mut rest = &self.bytes[..self.used];
         while !rest.is_empty() {
             match sys::puts(rest) {
@@ -33,17 +53,7 @@ impl Piece {
 
 impl fmt::Write for Piece {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text.as_bytes();
-        while !rest.is_empty() {
-            let free = &mut self.bytes[self.used..];
-            let count = rest.len().min(free.len());
-            free[..count].copy_from_slice(&rest[..count]);
-            self.used += count;
-            rest = &rest[count..];
-            if self.used == PIECE {
-                self.flush();
-            }
-        }
+        self.collect(text.as_bytes());
         Ok(())
     }
 }
@@ -51,7 +61,7 @@ impl fmt::Write for Piece {
 /// Writes formatted text and then `end` to the console. [`print!`](crate::print) and [`println!`](crate::println)
 /// expand to this.
 pub fn print(arguments: fmt::Arguments, end: &str) {
-    let mut piece = Piece { bytes: [0; PIECE], used: 0 };
+    let mut piece = Piece::new();
     // `Piece` never fails, so the error comes from the `Display` of a value; the text so far is
     // printed.
     let _ = fmt::write(&mut piece, arguments);

@@ -5,37 +5,16 @@
 //! // SAFETY: the page is the guest's from now on.
 //! unsafe { guest.map(0, page) }?;
 //! guest.set_register(Register::Eip, 0)?;
-//! while guest.run()? == reason::IO {
+//! while guest.run()? == Reason::IO {
 //!     answer(guest.exit()?);
 //! }
 //! ```
 //!
 //! A CPU has one virtual machine, and it belongs to one process at a time. It is given back when the process ends.
 
-use crate::sys::{all_results, call};
+use crate::sys::{call, results_of};
 use abi::{Call, Error};
-
-/// Basic reasons of exits that most monitors handle, with the processor's numbers.
-pub mod reason {
-    /// An interrupt for the host. The monitor runs the guest again.
-    pub const INTERRUPT: u32 = 1;
-    /// The guest can take an interrupt now.
-    pub const INTERRUPT_WINDOW: u32 = 7;
-    /// CPUID.
-    pub const CPUID: u32 = 10;
-    /// HLT.
-    pub const HLT: u32 = 12;
-    /// An access to a control register.
-    pub const CONTROL_REGISTER: u32 = 28;
-    /// An instruction that reads or writes a port.
-    pub const IO: u32 = 30;
-    /// RDMSR.
-    pub const RDMSR: u32 = 31;
-    /// WRMSR.
-    pub const WRMSR: u32 = 32;
-    /// An access to an address without memory.
-    pub const NOT_MAPPED: u32 = 48;
-}
+use vmm::exit::Reason;
 
 /// A register of the guest.
 #[allow(missing_docs, reason = "each is the register that it names")]
@@ -56,6 +35,20 @@ pub enum Register {
     Cr2 = 11,
     Cr3 = 12,
     Cr4 = 13,
+}
+
+impl Register {
+    /// The general registers, in the order of the processor's encoding.
+    pub const GENERAL: [Register; 8] = [
+        Register::Eax,
+        Register::Ecx,
+        Register::Edx,
+        Register::Ebx,
+        Register::Esp,
+        Register::Ebp,
+        Register::Esi,
+        Register::Edi,
+    ];
 }
 
 /// A segment of the guest.
@@ -91,9 +84,9 @@ pub struct Descriptor {
 /// What the last exit was about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
-    /// An instruction that reads or writes a port ([`reason::IO`]).
+    /// An instruction that reads or writes a port ([`Reason::IO`]).
     Io(Io),
-    /// An access to an address without memory ([`reason::NOT_MAPPED`]).
+    /// An access to an address without memory ([`Reason::EPT_VIOLATION`]).
     NotMapped {
         /// The guest-physical address.
         address: u32,
@@ -103,7 +96,7 @@ pub enum Exit {
     /// Any other exit.
     Other {
         /// The basic reason.
-        reason: u32,
+        reason: Reason,
         /// The qualification.
         qualification: u32,
     },
@@ -140,13 +133,13 @@ impl Guest {
         call(Call::HvmCreate, 0, 0).map(|_| Guest(()))
     }
 
-    /// Runs the guest until it exits, and returns the basic reason of the exit ([`reason`]).
+    /// Runs the guest until it exits, and returns the basic reason of the exit.
     ///
     /// # Errors
     ///
     /// None of its own.
-    pub fn run(&mut self) -> Result<u32, Error> {
-        call(Call::HvmRunVm, 0, 0)
+    pub fn run(&mut self) -> Result<Reason, Error> {
+        call(Call::HvmRunVm, 0, 0).map(basic)
     }
 
     /// What the last exit was about.
@@ -155,18 +148,17 @@ impl Guest {
     ///
     /// None of its own.
     pub fn exit(&self) -> Result<Exit, Error> {
-        // SAFETY: the call writes to no memory.
-        let [reason, first, second, flags, _] = unsafe { all_results(Call::HvmGetExitinfo, [0; 4]) }?;
-        Ok(match reason {
-            reason::IO => Exit::Io(Io {
+        let [reason, first, second, flags, _] = results_of(Call::HvmGetExitinfo, [0; 5])?;
+        Ok(match basic(reason) {
+            Reason::IO => Exit::Io(Io {
                 port: first as u16,
                 width: 1 << second.min(2),
                 write: flags & 1 != 0,
                 repeated: flags & 2 != 0,
                 string: flags & 4 != 0,
             }),
-            reason::NOT_MAPPED => Exit::NotMapped { address: first, qualification: second },
-            _ => Exit::Other { reason, qualification: first },
+            Reason::EPT_VIOLATION => Exit::NotMapped { address: first, qualification: second },
+            reason => Exit::Other { reason, qualification: first },
         })
     }
 
@@ -183,8 +175,7 @@ impl Guest {
     /// [`abi::GUEST_MEMORY`]; [`Error::Mem`] if the quota does not allow to reserve the page.
     pub unsafe fn map(&mut self, guest: u32, address: u32) -> Result<(), Error> {
         const WRITE_BACK: u32 = 6;
-        // SAFETY: the call itself writes to no memory.
-        unsafe { all_results(Call::HvmMmap, [guest, address, WRITE_BACK, 0]) }.map(drop)
+        results_of(Call::HvmMmap, [guest, address, WRITE_BACK, 0, 0]).map(drop)
     }
 
     /// Sets a segment.
@@ -194,10 +185,7 @@ impl Guest {
     /// None of its own.
     pub fn set_segment(&mut self, segment: Segment, to: Descriptor) -> Result<(), Error> {
         let Descriptor { selector, base, limit, access } = to;
-        let values = [segment as u32, selector, base, limit, access].map(u64::from);
-        let registers = crate::sys::Registers { rax: Call::HvmSetSeg as u64, values };
-        // SAFETY: the call writes to no memory.
-        crate::sys::results(Call::HvmSetSeg, unsafe { crate::sys::syscall(registers) }).map(drop)
+        results_of(Call::HvmSetSeg, [segment as u32, selector, base, limit, access]).map(drop)
     }
 
     /// Sets a register.
@@ -245,9 +233,8 @@ impl Guest {
     /// None of its own.
     pub fn raise(&mut self, vector: u8, error: Option<u32>) -> Result<(), Error> {
         const EXCEPTION: u32 = 3 << 8;
-        let arguments = [EXCEPTION, vector.into(), error.unwrap_or(0), error.is_some().into()];
-        // SAFETY: the call writes to no memory.
-        unsafe { all_results(Call::HvmInjectEvent, arguments) }.map(drop)
+        let arguments = [EXCEPTION, vector.into(), error.unwrap_or(0), error.is_some().into(), 0];
+        results_of(Call::HvmInjectEvent, arguments).map(drop)
     }
 
     /// Whether an event is pending for the guest.
@@ -268,7 +255,7 @@ impl Guest {
         call(Call::HvmCheckIntShadow, 0, 0).map(|yes| yes != 0)
     }
 
-    /// Whether the guest exits as soon as it can take an interrupt ([`reason::INTERRUPT_WINDOW`]).
+    /// Whether the guest exits as soon as it can take an interrupt ([`Reason::INTERRUPT_WINDOW`]).
     ///
     /// # Errors
     ///
@@ -283,8 +270,7 @@ impl Guest {
     ///
     /// None of its own.
     pub fn tsc_offset(&self) -> Result<u64, Error> {
-        // SAFETY: the call writes to no memory.
-        let [high, low, ..] = unsafe { all_results(Call::HvmGetTscOffset, [0; 4]) }?;
+        let [high, low, ..] = results_of(Call::HvmGetTscOffset, [0; 5])?;
         Ok(u64::from(high) << 32 | u64::from(low))
     }
 
@@ -314,4 +300,9 @@ impl Guest {
     pub fn ignore_msr(&mut self) -> Result<(), Error> {
         call(Call::HvmHandleWrmsr, 0, 0).map(drop)
     }
+}
+
+/// The basic reason in a result of a call.
+fn basic(result: u32) -> Reason {
+    Reason(result as u16)
 }

@@ -32,7 +32,7 @@
 //! that feature, this library has no start-up code and links into any host program.
 #![no_std]
 
-#[cfg(all(feature = "program", target_arch = "x86_64"))]
+#[cfg(target_arch = "x86_64")]
 extern crate alloc;
 
 pub mod command;
@@ -41,8 +41,6 @@ pub mod image;
 pub mod line;
 pub mod random;
 
-#[cfg(target_arch = "x86_64")]
-pub mod absent;
 #[cfg(target_arch = "x86_64")]
 pub mod args;
 #[cfg(target_arch = "x86_64")]
@@ -59,6 +57,8 @@ pub mod poison;
 pub mod sync;
 #[cfg(target_arch = "x86_64")]
 pub mod sys;
+#[cfg(target_arch = "x86_64")]
+pub mod vm;
 
 #[cfg(all(feature = "program", target_arch = "x86_64"))]
 pub mod bench;
@@ -66,8 +66,6 @@ pub mod bench;
 pub mod quota;
 #[cfg(all(feature = "program", target_arch = "x86_64"))]
 pub mod start;
-#[cfg(all(feature = "program", target_arch = "x86_64"))]
-pub mod vm;
 
 #[cfg(target_arch = "x86_64")]
 pub use args::args;

@@ -45,19 +45,15 @@ pub unsafe fn syscall(registers: Registers) -> Registers {
 
 /// Makes one of the calls that write to no memory, and returns its first result.
 pub(crate) fn call(call: Call, first: u32, second: u32) -> Result<u32, Error> {
-    debug_assert!(call != Call::Recv, "{call:?} writes to memory");
-    // SAFETY: no other call writes to the caller's memory.
-    unsafe { any_call(call, [first, second, 0, 0]) }
+    results_of(call, [first, second, 0, 0, 0]).map(|results| results[0])
 }
 
-/// Makes a call, and returns its first result.
-///
-/// # Safety
-///
-/// As for [`syscall`].
-unsafe fn any_call(call: Call, arguments: [u32; 4]) -> Result<u32, Error> {
-    // SAFETY: this function's own contract.
-    unsafe { all_results(call, arguments) }.map(|results| results[0])
+/// Makes one of the calls that write to no memory, and returns all its results.
+pub(crate) fn results_of(call: Call, arguments: [u32; 5]) -> Result<[u32; 5], Error> {
+    debug_assert!(call != Call::Recv, "{call:?} writes to memory");
+    // SAFETY: no other call writes to the caller's memory. A guest that runs writes only to pages that were given to it
+    // by `Guest::map`, which has a contract of its own.
+    unsafe { any_call(call, arguments) }
 }
 
 /// Makes a call, and returns all its results.
@@ -65,14 +61,13 @@ unsafe fn any_call(call: Call, arguments: [u32; 4]) -> Result<u32, Error> {
 /// # Safety
 ///
 /// As for [`syscall`].
-pub(crate) unsafe fn all_results(call: Call, arguments: [u32; 4]) -> Result<[u32; 5], Error> {
-    let [first, second, third, fourth] = arguments.map(u64::from);
+unsafe fn any_call(call: Call, arguments: [u32; 5]) -> Result<[u32; 5], Error> {
     // SAFETY: this function's own contract.
-    results(call, unsafe { syscall(Registers { rax: call as u64, values: [first, second, third, fourth, 0] }) })
+    results(call, unsafe { syscall(Registers { rax: call as u64, values: arguments.map(u64::from) }) })
 }
 
 /// The results in the registers that the kernel left after `call`.
-pub(crate) fn results(call: Call, answer: Registers) -> Result<[u32; 5], Error> {
+fn results(call: Call, answer: Registers) -> Result<[u32; 5], Error> {
     match Error::from_number(answer.rax as u32) {
         Some(Error::Succ) => Ok(answer.values.map(|value| value as u32)),
         Some(error) => Err(error),
@@ -137,8 +132,7 @@ pub fn spawn(image: u32, quota: u32) -> Result<u32, Error> {
 /// at the address of the arguments.
 pub fn spawn_with(image: u32, quota: u32, page: &[u8; PAGE_SIZE as usize]) -> Result<u32, Error> {
     let address = page.as_ptr().expose_provenance() as u32;
-    // SAFETY: the call reads the page, and writes to no memory of the caller's.
-    unsafe { any_call(Call::Spawn, [image, quota, address, 0]) }
+    results_of(Call::Spawn, [image, quota, address, 0, 0]).map(|results| results[0])
 }
 
 /// The identity of a program.
@@ -158,8 +152,7 @@ pub struct Identity {
 ///
 /// No errors of its own: [`Error::InvalCallnr`] if the kernel has no such call.
 pub fn who_am_i() -> Result<Identity, Error> {
-    // SAFETY: the call writes to no memory.
-    let [thread, cpu, parent, ..] = unsafe { all_results(Call::WhoAmI, [0; 4]) }?;
+    let [thread, cpu, parent, ..] = results_of(Call::WhoAmI, [0; 5])?;
     Ok(Identity { thread, cpu, parent })
 }
 
@@ -181,9 +174,8 @@ pub fn yield_now() -> Result<(), Error> {
 /// the program has not touched yet.
 pub fn send(channel: u32, page: &Page, words: usize) -> Result<usize, Error> {
     let words = u32::try_from(words).unwrap_or(u32::MAX);
-    // SAFETY: a call that sends reads the caller's memory, and writes to none.
-    let sent = unsafe { any_call(Call::Send, [channel, address(page), words, 0]) };
-    sent.map(|sent| sent as usize)
+    let [sent, ..] = results_of(Call::Send, [channel, address(page), words, 0, 0])?;
+    Ok(sent as usize)
 }
 
 /// Receives the first `words` words of a channel's message into `page`, and returns how many words it received; a
@@ -196,8 +188,8 @@ pub fn send(channel: u32, page: &Page, words: usize) -> Result<usize, Error> {
 pub fn receive(channel: u32, page: &mut Page, words: usize, wait: bool) -> Result<usize, Error> {
     let words = u32::try_from(words).unwrap_or(u32::MAX);
     // SAFETY: the call writes only to the page at this address, which is mutably borrowed for it.
-    let received = unsafe { any_call(Call::Recv, [channel, address(page), words, wait.into()]) };
-    received.map(|received| received as usize)
+    let [received, ..] = unsafe { any_call(Call::Recv, [channel, address(page), words, wait.into(), 0]) }?;
+    Ok(received as usize)
 }
 
 /// Address of a page.
@@ -236,8 +228,7 @@ pub struct ThreadInfo {
 ///
 /// [`Error::InvalId`] if this CPU has no such thread.
 pub fn thread_info(thread: u32) -> Result<ThreadInfo, Error> {
-    // SAFETY: the call writes to no memory.
-    let [state, image, quota, usage, children] = unsafe { all_results(Call::ThreadInfo, [thread, 0, 0, 0]) }?;
+    let [state, image, quota, usage, children] = results_of(Call::ThreadInfo, [thread, 0, 0, 0, 0])?;
     let Some(state) = ThreadState::from_number(state) else {
         panic!("thread {thread} is in the unknown state {state}")
     };
@@ -289,8 +280,7 @@ pub fn try_wait_any() -> Result<Ended, Error> {
 }
 
 fn wait_for(child: u32, wait: bool) -> Result<Ended, Error> {
-    // SAFETY: the call writes to no memory.
-    let [child, status, cause, ..] = unsafe { all_results(Call::Wait, [child, wait.into(), 0, 0]) }?;
+    let [child, status, cause, ..] = results_of(Call::Wait, [child, wait.into(), 0, 0, 0])?;
     let Some(cause) = Cause::from_number(cause) else { panic!("child {child} ended for the unknown cause {cause}") };
     Ok(Ended { child, status, cause })
 }

@@ -9,8 +9,8 @@ pub struct Clock {
 
 impl Clock {
     /// A counter with so many ticks a second; `None` if it is slower than the devices' clock.
-    pub fn new(hertz: u64) -> Option<Clock> {
-        (hertz >= HERTZ).then_some(Clock { hertz })
+    pub const fn new(hertz: u64) -> Option<Clock> {
+        if hertz >= HERTZ { Some(Clock { hertz }) } else { None }
     }
 
     /// Ticks a second.

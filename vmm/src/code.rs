@@ -4,7 +4,7 @@
 /// difference to the label `code_start` (for a program called `code`), plus the address to which it is loaded.
 #[macro_export]
 macro_rules! guest_code {
-    ($visible:vis $name:ident, $($line:literal),+ $(,)?) => {
+    ($visible:vis $name:ident, $($line:expr),+ $(,)?) => {
         ::core::arch::global_asm!(
             concat!(".pushsection .rodata.", stringify!($name)),
             ".code16",

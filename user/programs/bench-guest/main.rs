@@ -3,10 +3,10 @@
 #![no_main]
 
 use abi::Error;
-use user::bench::{SAMPLES, nothing, print};
-use user::guest::reason;
+use user::bench::{SAMPLES, nothing, print, ticks};
+use user::program;
 use user::vm::{Console, Vm};
-use user::{println, program};
+use vmm::exit::Reason;
 use vmm::guest_code;
 
 program!(main);
@@ -25,32 +25,17 @@ struct Nobody;
 
 impl Console for Nobody {
     fn write(&mut self, _: u8) {}
-
-    fn read(&mut self) -> Option<u8> {
-        None
-    }
-
-    fn can_read(&self) -> bool {
-        false
-    }
 }
 
-fn main() -> Result<u32, Error> {
-    let mut vm = match Vm::new(MEMORY) {
-        Ok(vm) => vm,
-        Err(Error::NoGuests) => {
-            println!("bench-guest: this machine runs no guests");
-            return Ok(0);
-        }
-        Err(error) => return Err(error),
-    };
+fn main() -> Result<(), Error> {
+    let mut vm = Vm::new(MEMORY)?;
     print("overhead", core::iter::repeat_n(nothing().ticks(), SAMPLES));
     let mut samples = [0; SAMPLES];
 
     // The guest exits at the same instruction again and again.
     begin(&mut vm, cpuid())?;
     vm.step(&mut Nobody)?;
-    while vm.guest().run()? != reason::CPUID {}
+    while vm.guest().run()? != Reason::CPUID {}
     for sample in &mut samples {
         *sample = ticks(|| vm.guest().run().map(drop))?;
     }
@@ -64,17 +49,10 @@ fn main() -> Result<u32, Error> {
         }
         print(name, samples.into_iter());
     }
-    Ok(0)
+    Ok(())
 }
 
 fn begin(vm: &mut Vm, code: &[u8]) -> Result<(), Error> {
     vm.memory()[START.into()..][..code.len()].copy_from_slice(code);
     vm.start_in_real_mode(START)
-}
-
-/// The instructions of `work`, plus the cost of one reading.
-fn ticks(work: impl FnOnce() -> Result<(), Error>) -> Result<u64, Error> {
-    let before = nothing();
-    work()?;
-    Ok(nothing().before - before.before)
 }

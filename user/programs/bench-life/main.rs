@@ -4,7 +4,7 @@
 #![no_main]
 
 use abi::{CHILDREN, Error, PAGE_SIZE};
-use user::bench::{SAMPLES, nothing, print};
+use user::bench::{SAMPLES, nothing, print, ticks};
 use user::channel::Channel;
 use user::{args, image, memory, program, sys};
 
@@ -49,13 +49,6 @@ fn touch() -> u32 {
 
 fn sleep() -> Result<u32, Error> {
     Channel::open(NEVER)?.receive().map(|_| 0)
-}
-
-/// The instructions of `work`, plus the cost of one reading.
-fn ticks(work: impl FnOnce() -> Result<(), Error>) -> Result<u64, Error> {
-    let before = nothing();
-    work()?;
-    Ok(nothing().before - before.before)
 }
 
 /// Starts a child that does `what`, kills it once it sleeps, and returns the number of instructions until it and all

@@ -106,14 +106,14 @@ fn run(guest: &Row) -> Result<u32, Error> {
     let end = vm.run(Some(guest.limit), &mut lines)?;
     let is_expected = match &end {
         End::Halted => guest.end == Expected::Halted,
-        End::Stopped { reason, .. } => guest.end == Expected::Stopped(Reason(*reason as u16)),
+        End::Stopped { reason, .. } => guest.end == Expected::Stopped(*reason),
         End::TimeOut => guest.end == Expected::TimeOut,
         End::Reset => false,
     };
     match &end {
         End::Stopped { report, .. } if !is_expected => println!("guest {name} on CPU {cpu}: {report}"),
         End::Stopped { reason, .. } => {
-            println!("guest {name} on CPU {cpu} was stopped by exit {}", Reason(*reason as u16))
+            println!("guest {name} on CPU {cpu} was stopped by exit {reason}")
         }
         End::Halted => println!("guest {name} on CPU {cpu} has halted"),
         End::Reset => println!("guest {name} on CPU {cpu} has reset its machine"),
@@ -137,14 +137,6 @@ impl Console for Lines {
         } else {
             self.line.push(byte.into());
         }
-    }
-
-    fn read(&mut self) -> Option<u8> {
-        None
-    }
-
-    fn can_read(&self) -> bool {
-        false
     }
 }
 

@@ -7,6 +7,7 @@
 #![no_main]
 
 use abi::{Error, PAGE_SIZE};
+use user::console::Piece;
 use user::vm::{Console, End, Vm};
 use user::{args, println, program, sys};
 use vmm::linux::MONITOR_BASE;
@@ -35,7 +36,7 @@ fn main() -> Result<u32, Error> {
     vm.set_clock()?;
     vm.start_linux(entry, zero_page)?;
     let began = sys::uptime()?;
-    let end = vm.run(None, &mut Serial::new())?;
+    let end = vm.run(None, &mut Serial { output: Piece::new(), is_there: true })?;
     let time = sys::uptime()?.wrapping_sub(began);
     match &end {
         End::Halted => println!("\nlinux has halted, after {} exits and {time} ms", vm.exits()),
@@ -48,44 +49,21 @@ fn main() -> Result<u32, Error> {
 
 /// The machine's console. Output is collected until a line ends or Linux waits.
 struct Serial {
-    bytes: [u8; 256],
-    used: usize,
+    output: Piece,
     /// Whether this CPU has the machine's serial port.
     is_there: bool,
 }
 
-impl Serial {
-    fn new() -> Serial {
-        Serial { bytes: [0; 256], used: 0, is_there: true }
-    }
-
-    fn flush(&mut self) {
-        let mut rest = &self.bytes[..self.used];
-        while !rest.is_empty() {
-            match sys::puts(rest) {
-                Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or(&[]),
-                // There is no other console on which the error could be reported.
-                _ => break,
-            }
-        }
-        self.used = 0;
-    }
-}
-
 impl Console for Serial {
     fn write(&mut self, byte: u8) {
-        if self.used == self.bytes.len() {
-            self.flush();
-        }
-        self.bytes[self.used] = byte;
-        self.used += 1;
+        self.output.collect(&[byte]);
         if byte == b'\n' {
-            self.flush();
+            self.output.flush();
         }
     }
 
     fn read(&mut self) -> Option<u8> {
-        self.flush();
+        self.output.flush();
         match sys::getc() {
             Ok(byte) => byte,
             Err(_) => {
