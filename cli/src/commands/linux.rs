@@ -31,7 +31,5 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let typing = if arguments.script.is_some() { Typing::Nobody } else { Typing::Terminal };
     let job = Job::linux(arguments.cpus, arguments.script.as_deref(), typing)?;
     let ran = job.booted(&Boot { emulator, show: true, ..Boot::QUIET })?;
-    let Some(failure) = &ran.failure else { return Ok(ExitCode::SUCCESS) };
-    eprintln!("error: {failure}");
-    Ok(ExitCode::FAILURE)
+    Ok(ran.report())
 }

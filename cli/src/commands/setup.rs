@@ -111,8 +111,8 @@ fn install(requirements: &[Requirement]) -> Result<bool, Error> {
         println!("packages: install them, on Debian by: sudo apt-get install {}", names.join(" "));
         return Ok(false);
     }
-    execute(apt().arg("update"), "apt-get update")?;
-    execute(apt().args(["install", "--yes", "--no-install-recommends"]).args(&names), "apt-get install")?;
+    child::execute(apt().arg("update"), "apt-get update")?;
+    child::execute(apt().args(["install", "--yes", "--no-install-recommends"]).args(&names), "apt-get install")?;
     println!("packages: installed {}", names.join(" "));
     Ok(true)
 }
@@ -145,15 +145,15 @@ fn solver() -> Result<bool, Error> {
     fs::write(&requirement, Z3_WHEEL).map_err(Error::file("write", &requirement))?;
     // The wheel goes into a directory of its own first, so that an interrupted download leaves nothing half done.
     let fresh = workspace::tools().join("z3-fresh");
-    remove(&fresh)?;
+    workspace::remove(&fresh)?;
     let mut pip = Command::new("pip3");
     pip.args(["install", "--quiet", "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:"])
         .args(["--disable-pip-version-check", "--root-user-action=ignore", "--target"])
         .arg(&fresh)
         .arg("--requirement")
         .arg(&requirement);
-    execute(&mut pip, "pip3 install z3-solver")?;
-    remove(&directory)?;
+    child::execute(&mut pip, "pip3 install z3-solver")?;
+    workspace::remove(&directory)?;
     fs::rename(&fresh, &directory).map_err(Error::file("move", &fresh))?;
     match version(&binary) {
         Some(version) => println!("solver: installed {version} as {}", binary.display()),
@@ -171,15 +171,6 @@ pub fn z3(directory: &Path) -> PathBuf {
 
 fn version(binary: &Path) -> Option<String> {
     Choice::Program(binary.to_owned()).version().ok()
-}
-
-fn remove(directory: &Path) -> Result<(), Error> {
-    if directory.exists() { fs::remove_dir_all(directory).map_err(Error::file("remove", directory)) } else { Ok(()) }
-}
-
-fn execute(command: &mut Command, name: &str) -> Result<(), Error> {
-    let status = child::status(command, name, child::LIMIT)?;
-    if status.success() { Ok(()) } else { Err(Error::Failed { program: name.to_owned() }) }
 }
 
 #[cfg(test)]

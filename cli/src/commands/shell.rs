@@ -34,7 +34,5 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         true => job.hosted(1, Some(Duration::from_secs(arguments.timeout)), true, Checking::AtEnd)?,
         false => job.booted(&Boot::QUIET)?,
     };
-    let Some(failure) = &ran.failure else { return Ok(ExitCode::SUCCESS) };
-    eprintln!("error: {failure}");
-    Ok(ExitCode::FAILURE)
+    Ok(ran.report())
 }

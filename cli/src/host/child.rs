@@ -34,6 +34,14 @@ pub fn status(command: &mut Command, program: &str, limit: Duration) -> Result<E
     wait(&mut command.stdin(Stdio::null()).spawn().map_err(Error::start(program))?, program, limit)
 }
 
+/// Runs `command` without input; `program` is its name in messages.
+///
+/// # Errors
+/// Those of [`status`] within [`LIMIT`], and [`Error::Failed`] when its status is not 0.
+pub fn execute(command: &mut Command, program: &str) -> Result<(), Error> {
+    if status(command, program, LIMIT)?.success() { Ok(()) } else { Err(Error::Failed { program: program.to_owned() }) }
+}
+
 /// Runs `command` without input, and returns its output; `program` is its name in messages.
 ///
 /// # Errors

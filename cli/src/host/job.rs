@@ -19,6 +19,7 @@ use sim::run::config::{Checking, Config, TIME_SLICE};
 use sim::run::report::End;
 use std::fmt;
 use std::io::{self, Read};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use user::command::PROMPT;
 
@@ -97,6 +98,15 @@ pub struct Ran {
     pub watched: Option<Watched>,
     /// Number of events that were logged, and replayed to the same final state; on the hosted machine only.
     pub replayed: Option<usize>,
+}
+
+impl Ran {
+    /// Reports why the machine ended too early, if it did, on standard error. Returns the exit status.
+    pub fn report(&self) -> ExitCode {
+        let Some(failure) = &self.failure else { return ExitCode::SUCCESS };
+        eprintln!("error: {failure}");
+        ExitCode::FAILURE
+    }
 }
 
 /// Why a machine ended before its programs did.

@@ -1,6 +1,8 @@
 //! Paths on the host.
 
+use crate::host::error::Error;
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The workspace's root directory.
@@ -19,4 +21,12 @@ pub fn target() -> PathBuf {
 /// The directory of the tools that `setup` installs for this workspace alone.
 pub fn tools() -> PathBuf {
     target().join("tools")
+}
+
+/// Removes a directory with all that is in it, if it is there.
+///
+/// # Errors
+/// The system's.
+pub fn remove(directory: &Path) -> Result<(), Error> {
+    if directory.exists() { fs::remove_dir_all(directory).map_err(Error::file("remove", directory)) } else { Ok(()) }
 }

@@ -176,7 +176,7 @@ struct Console {
 fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBool) -> Console {
     // Bytes that may not be the console's: at first the greeting, at the end the debugger's answer.
     let mut rest = Vec::new();
-    let mut faults = Faults::default();
+    let mut lines = DebuggerLines::default();
     let mut greeted = false;
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
@@ -187,7 +187,7 @@ fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBo
         }
         // After the machine was asked to stop, new bytes may be the debugger's.
         if greeted && !stopping.load(Ordering::Relaxed) {
-            shown.push(&faults.remove(&std::mem::take(&mut rest)));
+            shown.push(&lines.remove(&std::mem::take(&mut rest)));
         }
     }
     let mut last_words = Vec::new();
@@ -195,8 +195,8 @@ fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBo
         // The last such text is the debugger's; an earlier one could be the output of a program.
         let stopped = rest.windows(STOPPED.len()).rposition(|window| window == STOPPED.as_bytes());
         last_words = rest.split_off(stopped.unwrap_or(rest.len()));
-        shown.push(&faults.remove(&rest));
-        shown.push(&faults.held);
+        shown.push(&lines.remove(&rest));
+        shown.push(&lines.held);
     }
     let reason = shown.reason();
     Console { text: shown.finish(), reason, last_words: String::from_utf8_lossy(&last_words).into_owned() }
@@ -206,13 +206,13 @@ fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBo
 /// instruction, as in `(6).[165416935] [0x000040090c06] 0000:7c06 (unk. ctxt): ud2`. They come between any two bytes of
 /// the console. A program that prints such a line does not see it on this console.
 #[derive(Default)]
-struct Faults {
+struct DebuggerLines {
     /// Bytes that may be the beginning of such a line.
     held: Vec<u8>,
 }
 
-impl Faults {
-    /// What a line begins with; 0 stands for a number.
+impl DebuggerLines {
+    /// The beginning of such a line. A zero byte stands for a decimal number.
     const BEGINNING: &[u8] = b"(\0).[\0] [0x";
 
     /// The bytes without such lines. The last of them may be held back.
@@ -220,7 +220,7 @@ impl Faults {
         let mut kept = Vec::new();
         for &byte in bytes {
             self.held.push(byte);
-            while !Faults::may_begin(&self.held) {
+            while !DebuggerLines::may_begin(&self.held) {
                 kept.push(self.held.remove(0));
             }
             if byte == b'\n' {
@@ -233,7 +233,7 @@ impl Faults {
     /// Whether a line may begin with these bytes, or they are one up to its line feed.
     fn may_begin(held: &[u8]) -> bool {
         let mut held = held.iter().peekable();
-        for &expected in Faults::BEGINNING {
+        for &expected in DebuggerLines::BEGINNING {
             let is_right = if expected == 0 {
                 let digits = std::iter::from_fn(|| held.next_if(|byte| byte.is_ascii_digit())).count();
                 digits > 0 || held.peek().is_none()
@@ -286,10 +286,10 @@ mod tests {
         const CONSOLE: &[u8] = b"one (1) two(6).[165416935] [0x000040090c06] 0000:7c06 (unk. ctxt): ud2  ; 0f0b\n\
                                  , three (6).[7\n(0).[1] [0x(";
         for size in [1, 2, 7, CONSOLE.len()] {
-            let mut faults = Faults::default();
-            let mut kept: Vec<_> = CONSOLE.chunks(size).flat_map(|chunk| faults.remove(chunk)).collect();
+            let mut lines = DebuggerLines::default();
+            let mut kept: Vec<_> = CONSOLE.chunks(size).flat_map(|chunk| lines.remove(chunk)).collect();
             assert_eq!(String::from_utf8_lossy(&kept), "one (1) two, three (6).[7\n");
-            kept.append(&mut faults.held);
+            kept.append(&mut lines.held);
             assert!(kept.ends_with(b"\n(0).[1] [0x("), "{size}");
         }
     }

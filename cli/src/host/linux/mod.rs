@@ -1,6 +1,6 @@
 //! Linux as a guest: Debian's kernel for i386 with a shell, in the file of the program `linux`.
 //!
-//! The program's file gets segments with the guest's memory, so that whoever loads the program has loaded the guest. The
+//! The guest's memory becomes segments of the program's file, so the kernel loads the guest with the program. The guest's
 //! kernel is unpacked here, so that the guest does not do it at every start.
 
 mod elf;

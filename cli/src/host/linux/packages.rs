@@ -59,10 +59,9 @@ pub fn fetch() -> Result<(), Error> {
     let directory = directory();
     // The files go into a directory of their own first, so that an interrupted download leaves nothing half done.
     let [lists, cache, fresh, root] = ["lists", "cache", "fresh", "root"].map(|name| directory.join(name));
-    for made in [&lists, &cache, &fresh, &root] {
-        if made.exists() {
-            fs::remove_dir_all(made).map_err(Error::file("remove", made))?;
-        }
+    let unpacked = directory.join("unpacked");
+    for made in [&lists, &cache, &fresh, &root, &unpacked] {
+        workspace::remove(made)?;
     }
     for made in [&lists, &cache, &fresh] {
         fs::create_dir_all(made).map_err(Error::file("create", made))?;
@@ -79,30 +78,18 @@ pub fn fetch() -> Result<(), Error> {
         command.current_dir(&fresh);
         command
     };
-    execute(apt("apt-get").arg("update"), "apt-get update")?;
+    child::execute(apt("apt-get").arg("update"), "apt-get update")?;
     let depends = child::output(apt("apt-cache").args(["depends", NEWEST_KERNEL]), "apt-cache", child::LIMIT)?;
     let depends = String::from_utf8_lossy(&depends.stdout).into_owned();
     let kernel = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: ")).ok_or(Error::NoLinux)?;
-    execute(apt("apt-get").args(["download", kernel, BUSYBOX]), "apt-get download")?;
-    let unpacked = directory.join("unpacked");
-    if unpacked.exists() {
-        fs::remove_dir_all(&unpacked).map_err(Error::file("remove", &unpacked))?;
-    }
+    child::execute(apt("apt-get").args(["download", kernel, BUSYBOX]), "apt-get download")?;
     for package in fs::read_dir(&fresh).map_err(Error::file("read", &fresh))?.flatten() {
         unpack(&package.path(), &unpacked)?;
     }
     fs::rename(&unpacked, &root).map_err(Error::file("move", &unpacked))?;
-    for made in [&lists, &cache, &fresh] {
-        fs::remove_dir_all(made).map_err(Error::file("remove", made))?;
-    }
-    Ok(())
+    [&lists, &cache, &fresh].into_iter().try_for_each(|made| workspace::remove(made))
 }
 
 fn unpack(package: &Path, to: &Path) -> Result<(), Error> {
-    execute(Command::new("dpkg-deb").arg("--extract").arg(package).arg(to), "dpkg-deb --extract")
-}
-
-fn execute(command: &mut Command, name: &str) -> Result<(), Error> {
-    let status = child::status(command, name, child::LIMIT)?;
-    if status.success() { Ok(()) } else { Err(Error::Failed { program: name.to_owned() }) }
+    child::execute(Command::new("dpkg-deb").arg("--extract").arg(package).arg(to), "dpkg-deb --extract")
 }

@@ -81,7 +81,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         cpus: 3,
         timeout: BOCHS_HANG,
         outcome: Outcome::TimedOut,
-        texts: &["cairn: stopped from outside", "CPU 0: 0x4000000", "CPU 1: try_hang::spin"],
+        texts: &["cairn: stopped from outside", "CPU 0: 0x40000008", "CPU 1: try_hang::spin"],
         ..USUAL
     },
     Behaviour {
@@ -92,7 +92,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         outcome: Outcome::TimedOut,
         texts: &[
             "cairn: stopped from outside; the CPUs were here:",
-            "CPU 0: ring 3 at 0x4000000",
+            "CPU 0: ring 3 at 0x40000008 ",
             ", the program of CPU 0",
             "CPU 1: kernel at 0xffffffff80",
             "try_hang::spin",
