@@ -2,36 +2,66 @@
 
 use vmm::guest_code;
 
+/// Prints the text at label 5 on the serial line, and halts. It works in real mode and in 32-bit code.
+macro_rules! print {
+    ($guest:literal) => {
+        concat!(
+            "movl $0x3f8, %edx\n",
+            concat!("movl $(5f - ", $guest, "_start + 0x7c00), %esi\n"),
+            "88: lodsb\n",
+            "testb %al, %al\n",
+            "jz 89f\n",
+            "outb %al, %dx\n",
+            "jmp 88b\n",
+            "89: hlt",
+        )
+    };
+}
+
+/// Goes from real mode to 32-bit protected mode with paging. Its descriptors are those of [`descriptors`]; the page
+/// directory at 0x1000 gets a page of 4 MiB that maps every address to itself.
+macro_rules! protect {
+    ($guest:literal) => {
+        concat!(
+            concat!("lgdtl 7f - ", $guest, "_start + 0x7c00\n"),
+            "movl $0x83, 0x1000\n",
+            "movl $0x1000, %eax\n",
+            "movl %eax, %cr3\n",
+            "movl $0x10, %eax\n",
+            "movl %eax, %cr4\n",
+            "movl %cr0, %eax\n",
+            "orl $0x80000001, %eax\n",
+            "movl %eax, %cr0\n",
+            concat!("ljmpl $8, $(1f - ", $guest, "_start + 0x7c00)\n"),
+            ".code32\n",
+            "1: movl $16, %eax\n",
+            "movl %eax, %ds",
+        )
+    };
+}
+
+/// The table of descriptors, flat segments for code and data, and at label 7 its size and address.
+macro_rules! descriptors {
+    ($guest:literal) => {
+        concat!(
+            ".balign 8\n",
+            "9: .quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff\n",
+            "7: .word 23\n",
+            concat!(".long 9b - ", $guest, "_start + 0x7c00"),
+        )
+    };
+}
+
 guest_code!(
     pub real_mode,
-    "movw $0x3f8, %dx",
-    "movw $(3f - real_mode_start + 0x7c00), %si",
-    "1: lodsb",
-    "testb %al, %al",
-    "jz 2f",
-    "outb %al, %dx",
-    "jmp 1b",
-    "2: hlt",
-    "3: .asciz \"real mode speaks\\n\"",
+    print!("real_mode"),
+    "5: .asciz \"real mode speaks\\n\"",
 );
 
 // 32-bit protected mode with paging. It counts five interrupts of the timer.
 guest_code!(
     pub timer,
-    "lgdtl 7f - timer_start + 0x7c00",
-    // A page of 4 MiB that maps every address to itself.
-    "movl $0x83, 0x1000",
-    "movl $0x1000, %eax",
-    "movl %eax, %cr3",
-    "movl $0x10, %eax",
-    "movl %eax, %cr4",
-    "movl %cr0, %eax",
-    "orl $0x80000001, %eax",
-    "movl %eax, %cr0",
-    "ljmpl $8, $(1f - timer_start + 0x7c00)",
-    ".code32",
-    "1: movl $16, %eax",
-    "movl %eax, %ds",
+    protect!("timer"),
     "movl %eax, %es",
     "movl %eax, %ss",
     "movl $0x7000, %esp",
@@ -71,64 +101,36 @@ guest_code!(
     "cmpl $5, %ebx",
     "jb 2b",
     "cli",
-    "movb $48, %al",
-    "addb %bl, %al",
-    "movl $0x3f8, %edx",
-    "outb %al, %dx",
-    "movl $(5f - timer_start + 0x7c00), %esi",
-    "3: lodsb",
-    "testb %al, %al",
-    "jz 8f",
-    "outb %al, %dx",
-    "jmp 3b",
-    "8: hlt",
+    "addb %bl, 5f - timer_start + 0x7c00",
+    print!("timer"),
     "4: incl %ebx",
     "pushl %eax",
     "movb $0x20, %al",
     "outb %al, $0x20",
     "popl %eax",
     "iretl",
-    "5: .asciz \" interrupts of the timer\\n\"",
-    ".balign 8",
-    "9: .quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff",
-    "7: .word 23",
-    ".long 9b - timer_start + 0x7c00",
+    "5: .asciz \"0 interrupts of the timer\\n\"",
+    descriptors!("timer"),
     "6: .word 0x7ff",
     ".long 0x2000",
 );
 
-// It writes to every page that it has, and to one more.
+// It writes to one page after the other, and goes on where it has no memory.
 guest_code!(
     pub outside,
-    "movl $0x7000, %esi",
     "xorw %ax, %ax",
     "1: movw %ax, %ds",
     "movb $1, 0xfff0",
     "addw $0x100, %ax",
     "jnc 1b",
-    "movw $0xffff, %ax",
-    "movw %ax, %ds",
-    "movb $1, 0x10",
     "hlt",
 );
 
 // It maps the address of the host's interrupt controller, and writes a command to it.
 guest_code!(
     pub tables,
-    "lgdtl 7f - tables_start + 0x7c00",
-    "movl $0x83, 0x1000",
     "movl $0xfec00083, 0x1004",
-    "movl $0x1000, %eax",
-    "movl %eax, %cr3",
-    "movl $0x10, %eax",
-    "movl %eax, %cr4",
-    "movl %cr0, %eax",
-    "orl $0x80000001, %eax",
-    "movl %eax, %cr0",
-    "ljmpl $8, $(1f - tables_start + 0x7c00)",
-    ".code32",
-    "1: movl $16, %eax",
-    "movl %eax, %ds",
+    protect!("tables"),
     // Its own memory, read through a second mapping that it makes while paging is on.
     "movl $0x83, 0x1008",
     "movl %cr3, %eax",
@@ -140,10 +142,7 @@ guest_code!(
     "jne 3f",
     "2: movl $0xc4500, 0x600300", // reset all other CPUs
     "3: hlt",
-    ".balign 8",
-    "9: .quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff",
-    "7: .word 23",
-    ".long 9b - tables_start + 0x7c00",
+    descriptors!("tables"),
 );
 
 // It writes to model-specific registers that would change the host. Each write has to be an exception, whose handler
@@ -153,7 +152,7 @@ guest_code!(
     "movw $(4f - registers_start + 0x7c00), 13 * 4",
     "movw $0, 13 * 4 + 2",
     "xorw %bx, %bx",
-    "movw $(5f - registers_start + 0x7c00), %si",
+    "movw $(6f - registers_start + 0x7c00), %si",
     "1: lodsl",
     "testl %eax, %eax",
     "jz 2f",
@@ -162,24 +161,15 @@ guest_code!(
     "movl %eax, %edx",
     "wrmsr",
     "jmp 1b",
-    "2: movw $0x3f8, %dx",
-    "movb $48, %al",
-    "addb %bl, %al",
-    "outb %al, %dx",
-    "movw $(6f - registers_start + 0x7c00), %si",
-    "3: lodsb",
-    "testb %al, %al",
-    "jz 8f",
-    "outb %al, %dx",
-    "jmp 3b",
-    "8: hlt",
+    "2: addb %bl, 5f - registers_start + 0x7c00",
+    print!("registers"),
     "4: incw %bx",
     "movw %sp, %bp",
     "addw $2, (%bp)",
     "iretw",
     // EFER, LSTAR, the local APIC's base, PAT, SYSENTER's address, FS base, and one that does not exist.
-    "5: .long 0xc0000080, 0xc0000082, 0x1b, 0x277, 0x176, 0xc0000100, 0x12345678, 0",
-    "6: .asciz \" writes were refused\\n\"",
+    "6: .long 0xc0000080, 0xc0000082, 0x1b, 0x277, 0x176, 0xc0000100, 0x12345678, 0",
+    "5: .asciz \"0 writes were refused\\n\"",
 );
 
 // It makes as many exits as it can.
@@ -190,15 +180,8 @@ guest_code!(
     "cpuid",
     "decl %esi",
     "jnz 1b",
-    "movw $0x3f8, %dx",
-    "movw $(3f - storm_start + 0x7c00), %si",
-    "2: lodsb",
-    "testb %al, %al",
-    "jz 4f",
-    "outb %al, %dx",
-    "jmp 2b",
-    "4: hlt",
-    "3: .asciz \"2000 times CPUID\\n\"",
+    print!("storm"),
+    "5: .asciz \"2000 times CPUID\\n\"",
 );
 
 // It has no handlers.
