@@ -172,6 +172,11 @@ impl Default for Machines {
 }
 
 impl Machines {
+    /// Whether all of them run guests.
+    pub fn need_guests(&self) -> bool {
+        self.guests == Some(true)
+    }
+
     /// Whether the machine is in the set.
     pub fn contain(&self, machine: Machine) -> bool {
         (self.least..=self.most).contains(&machine.cpus) && self.guests.is_none_or(|guests| guests == machine.guests)

@@ -12,6 +12,8 @@ pub struct Plan {
     pub boot_list: String,
     /// Pages that the programs of each CPU need together.
     pub pages: Vec<u64>,
+    /// Whether a program is started that needs a machine with guests.
+    pub runs_guests: bool,
     pub(crate) groups: Vec<Group>,
     pub(crate) ends: BTreeMap<u32, ExpectedEnd>,
     /// Threads whose descendants are not judged.
@@ -100,6 +102,7 @@ impl Plan {
             for program in programs.clone() {
                 let starts = program.manifest.starts.iter();
                 for start in starts.filter(|start| start.cpus.contain(cpu) && start.machine.contain(machine)) {
+                    plan.runs_guests |= start.machine.need_guests();
                     plan.add(program.name, start, cpu, &mut slots)?;
                 }
             }
@@ -111,7 +114,7 @@ impl Plan {
     /// A run of a boot list, of which nothing is expected.
     pub fn unjudged(boot_list: String) -> Plan {
         let (ends, ancestors) = (BTreeMap::new(), BTreeSet::new());
-        Plan { boot_list, pages: Vec::new(), groups: Vec::new(), ends, ancestors }
+        Plan { boot_list, pages: Vec::new(), runs_guests: false, groups: Vec::new(), ends, ancestors }
     }
 
     /// Adds the instances of one `start` on one CPU, in the next child slots of its main thread.

@@ -2,7 +2,7 @@
 
 use crate::host::archive;
 use crate::host::emulator::Emulator;
-use crate::host::emulator::machine::{Act, Ended, Outcome, Run};
+use crate::host::emulator::machine::{Act, Ended, Outcome, Parts, Run};
 use crate::host::emulator::process::Shown;
 use crate::host::error::Error;
 use crate::host::image::{self, Images, Kind};
@@ -173,7 +173,9 @@ impl Job {
         let monitor = archive.iter_mut().find(|program| program.name == "linux").ok_or(Error::NoLinux)?;
         let Linux { elf, boot_list } = linux::build(&monitor.elf, &commands)?;
         monitor.elf = elf;
-        Ok(Job { archive, plan: Plan::unjudged(boot_list), cpus, typing, prompt: linux::PROMPT })
+        let mut plan = Plan::unjudged(boot_list);
+        plan.runs_guests = true;
+        Ok(Job { archive, plan, cpus, typing, prompt: linux::PROMPT })
     }
 
     /// The treatment of control characters on the console: at a terminal they take effect.
@@ -231,6 +233,7 @@ impl Job {
             watch,
             terminal: self.typing == Typing::Terminal,
             script: &script,
+            parts: if self.plan.runs_guests { Parts::GUESTS } else { Parts::USUAL },
             ..Run::of(&image)
         };
         let Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;

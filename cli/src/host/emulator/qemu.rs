@@ -58,7 +58,7 @@ fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>)
     if run.counted {
         command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]);
     } else {
-        command.args(["-accel", "tcg,thread=multi"]);
+        command.args(["-accel", run.parts.accelerator]);
     }
     let Parts { machine, processor, memory, topology, more, .. } = run.parts;
     command.args(["-M", machine, "-cpu", processor, "-m", memory]).args(more);

@@ -5,7 +5,7 @@ use crate::host::emulator::Emulator;
 use crate::host::emulator::machine::Parts;
 
 /// Guests run on QEMU.
-const SVM: Behaviour = Behaviour { timeout: BUSY_LIMIT, ..USUAL };
+const SVM: Behaviour = Behaviour { timeout: BUSY_LIMIT, parts: Parts::GUESTS, ..USUAL };
 
 /// Guests run on Bochs.
 const VT_X: Behaviour = Behaviour { emulator: Emulator::Bochs, timeout: BOCHS_LIMIT, ..USUAL };
