@@ -110,18 +110,30 @@ enum Place {
     Base(usize),
 }
 
-/// The place of the field with key `key`; `None` if SVM has no such field.
-fn place(key: u32) -> Option<Place> {
-    for (first, count, make) in [
-        (Vmcs::GuestCsSelector, FULL_SEGMENTS, Place::Selector as fn(usize) -> Place),
-        (Vmcs::GuestCsLimit, SEGMENTS, Place::Limit),
-        (Vmcs::GuestCsAccess, FULL_SEGMENTS, Place::Access),
-        (Vmcs::GuestCsBase, SEGMENTS, Place::Base),
-    ] {
-        let first = first as u32;
-        if (first..first + count).contains(&key) {
-            return Some(make(SEGMENT[(key - first) as usize]));
-        }
+/// The place of each field, by key; `None` if SVM has no such field.
+const PLACES: [Option<Place>; VMCS_SIZE as usize] = {
+    let mut places = [None; VMCS_SIZE as usize];
+    let mut key = 0;
+    while key < VMCS_SIZE {
+        places[key as usize] = place(key);
+        key += 1;
+    }
+    places
+};
+
+/// The entry of [`PLACES`] for `key`.
+const fn place(key: u32) -> Option<Place> {
+    if let Some(segment) = segment(key, Vmcs::GuestCsSelector, FULL_SEGMENTS) {
+        return Some(Place::Selector(segment));
+    }
+    if let Some(segment) = segment(key, Vmcs::GuestCsLimit, SEGMENTS) {
+        return Some(Place::Limit(segment));
+    }
+    if let Some(segment) = segment(key, Vmcs::GuestCsAccess, FULL_SEGMENTS) {
+        return Some(Place::Access(segment));
+    }
+    if let Some(segment) = segment(key, Vmcs::GuestCsBase, SEGMENTS) {
+        return Some(Place::Base(segment));
     }
     Some(match FIELDS[key as usize].field {
         Vmcs::TscOffset => Place::Wide(at::TSC_OFFSET),
@@ -142,6 +154,14 @@ fn place(key: u32) -> Option<Place> {
     })
 }
 
+/// The offset of the segment with key `key`, if the key is one of the `count` segments' from `first` on.
+const fn segment(key: u32, first: Vmcs, count: u32) -> Option<usize> {
+    match key.checked_sub(first as u32) {
+        Some(segment) if segment < count => Some(SEGMENT[segment as usize]),
+        _ => None,
+    }
+}
+
 /// The attributes of a segment with VT-x's access rights: bits 8 to 11, which are 0, are left out.
 const fn attributes(access: u32) -> u32 {
     let present = if access & UNUSABLE != 0 { access & !PRESENT } else { access };
@@ -156,7 +176,7 @@ const fn access(attributes: u32) -> u32 {
 
 /// The value of the field with key `key`, or `None` if the VMCB does not hold it.
 pub fn load(vmcb: &Page, key: u32) -> Option<u64> {
-    Some(match place(key)? {
+    Some(match PLACES[key as usize]? {
         Place::Wide(at) => vmcb.wide(at),
         Place::Cr4 => vmcb.wide(at::CR4),
         Place::Shadow => vmcb.wide(at::SHADOW) & 1,
@@ -169,7 +189,7 @@ pub fn load(vmcb: &Page, key: u32) -> Option<u64> {
 
 /// Stores the field with key `key`. Returns false if the VMCB does not hold it.
 pub fn store(vmcb: &Page, key: u32, value: u64) -> bool {
-    let Some(place) = place(key) else { return false };
+    let Some(place) = PLACES[key as usize] else { return false };
     match place {
         Place::Wide(at) => vmcb.set_wide(at, value),
         Place::Cr4 => vmcb.set_wide(at::CR4, value & !VMXE),
