@@ -48,24 +48,29 @@ impl Encoder {
         Encoder { speaker: Speaker::Program, at_line_start: true, in_mark: false }
     }
 
-    /// Writes bytes of a speaker to `out`. If the speaker changes within a line, a new line begins.
-    pub fn write(&mut self, speaker: Speaker, bytes: &[u8], mut out: impl FnMut(u8)) {
+    /// Writes bytes of a speaker to `out`, several at a time. If the speaker changes within a line, a new line begins.
+    pub fn write(&mut self, speaker: Speaker, bytes: &[u8], mut out: impl FnMut(&[u8])) {
         if self.speaker != speaker {
             self.fresh_line(&mut out);
             self.mark(if speaker == Speaker::Kernel { KERNEL } else { PROGRAM }, &mut out);
             self.speaker = speaker;
         }
-        for &byte in bytes {
-            match byte {
-                ESCAPE => self.mark(ESCAPE, &mut out),
-                _ => out(byte),
+        for piece in bytes.split_inclusive(|&byte| byte == ESCAPE || byte == b'\n') {
+            // The writer may be stopped within the piece.
+            self.at_line_start = false;
+            match piece {
+                [before @ .., ESCAPE] => {
+                    out(before);
+                    self.mark(ESCAPE, &mut out);
+                }
+                _ => out(piece),
             }
-            self.at_line_start = byte == b'\n';
+            self.at_line_start = piece.ends_with(b"\n");
         }
     }
 
     /// Continues after a writer was stopped at any point: begins a new line.
-    pub fn restart(&mut self, mut out: impl FnMut(u8)) {
+    pub fn restart(&mut self, mut out: impl FnMut(&[u8])) {
         // A byte after an escape byte that forms no mark with it counts as itself.
         self.at_line_start &= !core::mem::take(&mut self.in_mark);
         self.fresh_line(&mut out);
@@ -73,17 +78,17 @@ impl Encoder {
         self.speaker = Speaker::Program;
     }
 
-    fn fresh_line(&mut self, out: &mut impl FnMut(u8)) {
+    fn fresh_line(&mut self, out: &mut impl FnMut(&[u8])) {
         if !self.at_line_start {
-            out(b'\n');
+            out(b"\n");
             self.at_line_start = true;
         }
     }
 
-    fn mark(&mut self, kind: u8, out: &mut impl FnMut(u8)) {
+    fn mark(&mut self, kind: u8, out: &mut impl FnMut(&[u8])) {
         self.in_mark = true;
-        out(ESCAPE);
-        out(kind);
+        out(&[ESCAPE]);
+        out(&[kind]);
         self.in_mark = false;
     }
 }
@@ -163,7 +168,7 @@ mod tests {
 
     fn encoded(pieces: &[(Speaker, Vec<u8>)]) -> Vec<u8> {
         let (mut encoder, mut stream) = (Encoder::new(), Vec::new());
-        pieces.iter().for_each(|(speaker, bytes)| encoder.write(*speaker, bytes, |byte| stream.push(byte)));
+        pieces.iter().for_each(|(speaker, bytes)| encoder.write(*speaker, bytes, |bytes| stream.extend(bytes)));
         stream
     }
 
@@ -202,18 +207,20 @@ mod tests {
             // A panic stops the encoder as an interrupt stops a CPU: between two bytes.
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 for (speaker, bytes) in &pieces {
-                    encoder.write(*speaker, bytes, |byte| {
-                        if stream.len() == stop {
-                            std::panic::resume_unwind(std::boxed::Box::new(Stopped));
+                    encoder.write(*speaker, bytes, |bytes| {
+                        for &byte in bytes {
+                            if stream.len() == stop {
+                                std::panic::resume_unwind(std::boxed::Box::new(Stopped));
+                            }
+                            stream.push(byte);
                         }
-                        stream.push(byte);
                     });
                 }
             }));
             prop_assert_eq!(run.is_ok(), stop == whole.len());
-            encoder.restart(|byte| stream.push(byte));
+            encoder.restart(|bytes| stream.extend(bytes));
             let at = decoded(&stream).len();
-            encoder.write(Speaker::Kernel, b"cairn: the end\n", |byte| stream.push(byte));
+            encoder.write(Speaker::Kernel, b"cairn: the end\n", |bytes| stream.extend(bytes));
             let said = decoded(&stream);
             prop_assert!(said[at..].iter().copied().eq(b"cairn: the end\n".map(|byte| Said::Byte(Speaker::Kernel, byte))));
             prop_assert!(at == 0 || matches!(said[at - 1], Said::Byte(_, b'\n')));

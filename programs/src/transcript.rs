@@ -158,7 +158,7 @@ mod tests {
     /// The text for these pieces of output.
     fn text(pieces: &[(Speaker, &[u8])]) -> String {
         let (mut encoder, mut stream) = (Encoder::new(), Vec::new());
-        pieces.iter().for_each(|(speaker, bytes)| encoder.write(*speaker, bytes, |byte| stream.push(byte)));
+        pieces.iter().for_each(|(speaker, bytes)| encoder.write(*speaker, bytes, |bytes| stream.extend(bytes)));
         Transcript::of(&stream)
     }
 

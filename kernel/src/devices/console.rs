@@ -3,13 +3,13 @@
 //! [`abi::console`] describes the format of the output.
 
 use super::input::Input;
-use super::uart::{Interrupts, Uart};
+use super::uart::{self, Interrupts, Uart};
 use crate::sync::lock::{Guard, Lock};
 use crate::sync::pending::{self, Work};
 use abi::console::{Encoder, Speaker};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
-use x86_64::instructions::port::{Port, PortReadOnly};
+use x86_64::instructions::port::PortReadOnly;
 
 /// The first port of COM1.
 pub(crate) const COM1: u16 = 0x3F8;
@@ -70,26 +70,28 @@ impl Console {
 
     /// Begins a new line, even if the last writer was stopped in the middle of one.
     pub fn restart(&mut self) {
-        self.encoder.restart(|byte| self.output.write(byte));
+        self.encoder.restart(|bytes| self.output.write(bytes));
     }
 
     fn say(&mut self, speaker: Speaker, bytes: &[u8]) {
-        self.encoder.write(speaker, bytes, |byte| self.output.write(byte));
+        self.encoder.write(speaker, bytes, |bytes| self.output.write(bytes));
     }
 }
 
 impl Output {
-    /// Writes a byte. On the serial line a carriage return precedes each line feed.
-    fn write(&mut self, byte: u8) {
+    /// Writes bytes. On the serial line a carriage return precedes each line feed.
+    fn write(&mut self, bytes: &[u8]) {
         if self.debug_port {
             // SAFETY: `init` has found the emulator's device at this port; the device accepts any
             // byte.
-            unsafe { Port::new(DEBUG_PORT).write(byte) };
+            unsafe { uart::write(DEBUG_PORT, bytes) };
         } else if let Some(serial) = &mut self.serial {
-            if byte == b'\n' {
-                self.tries = send(serial, b'\r', self.tries);
+            for &byte in bytes {
+                if byte == b'\n' {
+                    self.tries = send(serial, b'\r', self.tries);
+                }
+                self.tries = send(serial, byte, self.tries);
             }
-            self.tries = send(serial, byte, self.tries);
         }
     }
 }

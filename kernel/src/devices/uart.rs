@@ -58,6 +58,23 @@ pub struct Uart {
     base: u16,
 }
 
+/// Writes bytes to a port, one after the other.
+///
+/// # Safety
+/// The device at the port may be given these bytes.
+pub(super) unsafe fn write(port: u16, bytes: &[u8]) {
+    // SAFETY: the bytes are readable, and the caller has the port.
+    unsafe {
+        asm!(
+            "rep outsb",
+            in("dx") port,
+            inout("rsi") bytes.as_ptr() => _,
+            inout("rcx") bytes.len() => _,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+}
+
 impl Uart {
     /// Sets up the UART whose first port is `base`, with 115200 baud; `None` if there is none. Bytes that it has
     /// received before are passed to `early`.
@@ -116,16 +133,8 @@ impl Uart {
 
     /// Sends at most [`ROOM`] bytes; further ones are lost, and all are lost if the transmitter has no room.
     pub fn send(&mut self, bytes: &[u8]) {
-        // SAFETY: the port is this UART's, and the bytes are readable.
-        unsafe {
-            asm!(
-                "rep outsb",
-                in("dx") self.base + DATA,
-                inout("rsi") bytes.as_ptr() => _,
-                inout("rcx") bytes.len() => _,
-                options(nostack, preserves_flags, readonly),
-            );
-        }
+        // SAFETY: the port is this UART's.
+        unsafe { write(self.base + DATA, bytes) }
     }
 
     fn read(&self, register: u16) -> u8 {

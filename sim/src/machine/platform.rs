@@ -237,7 +237,7 @@ impl Platform {
     fn say(&self, speaker: Speaker, bytes: &[u8]) {
         let mut state = self.state();
         let mut stream = Vec::with_capacity(bytes.len());
-        state.encoder.write(speaker, bytes, |byte| stream.push(byte));
+        state.encoder.write(speaker, bytes, |bytes| stream.extend(bytes));
         (state.console)(&stream);
     }
 
