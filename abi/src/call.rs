@@ -87,10 +87,11 @@ calls! {
     touches "the guest, and who runs on this CPU", errors [InvalHvm];
 
     /// Returns the basic reason of the last exit. After an I/O instruction (reason 30) it also returns the port, the
-    /// width (0 for one byte, 1 for two, 2 for four), and the sum of these flags: 1 for a write, 2 for a REP prefix, 4
-    /// for a string instruction. After an access to an address without memory (reason 48) it returns the address and
-    /// the qualification, after any other exit the qualification.
-    12 HvmGetExitinfo = "hvm_get_exitinfo" () -> "reason, port or address or qualification, width or qualification, flags",
+    /// width (0 for one byte, 1 for two, 2 for four), the sum of these flags: 1 for a write, 2 for a REP prefix, 4 for a
+    /// string instruction; and the guest's EAX. After an access to an address without memory (reason 48) it returns the
+    /// address and the qualification, after any other exit the qualification.
+    12 HvmGetExitinfo = "hvm_get_exitinfo" ()
+    -> "reason, port or address or qualification, width or qualification, flags, EAX",
     touches "nothing", errors [InvalHvm];
 
     /// Maps the caller's page at `address` at the guest's physical address `guest`, which is below 512 MiB. The guest
@@ -199,12 +200,18 @@ calls! {
     39 WhoAmI = "who_am_i" () -> "thread, cpu, parent",
     touches "nothing", errors [];
 
-    /// Gives the virtual machine of this CPU to the caller, until the caller ends. The calls 11 to 25 are for the owner
-    /// only. The guest has no memory. Its EIP is 0xFFF0, its CR0 is 0x60000030, its CR4 is 0x2000; all other registers
+    /// Gives the virtual machine of this CPU to the caller, until the caller ends. The calls 11 to 25 and 41 are for the
+    /// owner only. The guest has no memory. Its EIP is 0xFFF0, its CR0 is 0x60000030, its CR4 is 0x2000; all other registers
     /// and all segments are 0. Before the guest runs, the caller sets at least EFLAGS (bit 1 is always 1) and the
     /// segments.
     40 HvmCreate = "hvm_create" () -> "",
     touches "the virtual machine", errors [NoGuests, Busy];
+
+    /// Completes the instruction that made the guest exit: the first `count` of the guest's EAX, EDX, ECX and EBX get
+    /// these values, and the guest continues after the instruction. The call is refused if the next instruction's
+    /// address does not fit 32 bits.
+    41 HvmComplete = "hvm_complete" (count, eax, edx, ecx, ebx) -> "",
+    touches "the guest", errors [InvalHvm, InvalReg, InvalAddr];
 }
 
 /// A pattern: the calls that only the process with the virtual machine of its CPU may make.
@@ -226,6 +233,7 @@ macro_rules! owner_calls {
             | $crate::Call::HvmSetTscOffset
             | $crate::Call::HvmHandleRdmsr
             | $crate::Call::HvmHandleWrmsr
+            | $crate::Call::HvmComplete
     };
 }
 

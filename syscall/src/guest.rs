@@ -1,4 +1,5 @@
-//! The calls of a monitor, the program that runs a guest (reference, sections 8.4 and 8.6): calls 11 to 25, and 40.
+//! The calls of a monitor, the program that runs a guest (reference, sections 8.4 and 8.6): calls 11 to 25, 40 and
+//! 41.
 //!
 //! The virtual machine of a CPU belongs to the process that claimed it by `hvm_create`, until that process ends. Every
 //! other call is refused to everybody else.
@@ -36,6 +37,9 @@ const KINDS: u32 = 0x800;
 const KIND: u32 = 0x100;
 /// Events have vectors below this.
 const VECTORS: u32 = 256;
+/// The registers that `hvm_complete` sets, and its arguments with their values.
+const COMPLETED: [(u32, u32); 4] =
+    [(register::EAX, SECOND), (register::EDX, THIRD), (register::ECX, FOURTH), (register::EBX, FIFTH)];
 
 /// Executes `call`, one of a monitor's.
 #[inline(always)]
@@ -116,7 +120,7 @@ fn exit_information<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let qualification = vmx_get_exit_qualification(cpu)?;
     let more = if reason == IO {
         let flags = vmx_get_io_write(cpu)? + vmx_get_exit_io_rep(cpu)? * 2 + vmx_get_exit_io_str(cpu)? * 4;
-        [vmx_get_exit_io_port(cpu)?, vmx_get_io_width(cpu)?, flags, zero]
+        [vmx_get_exit_io_port(cpu)?, vmx_get_io_width(cpu)?, flags, vmx_get_reg(cpu, register::EAX.into())?]
     } else if reason == NOT_MAPPED {
         [vmx_get_exit_fault_addr(cpu)?, qualification, zero, zero]
     } else {
@@ -201,6 +205,17 @@ fn access<M: System>(cpu: &mut Cpu<'_, M>, call: Call) -> Result<M::Word, Failur
             let next = next_eip(cpu)?;
             let (high, low) = (vmx_get_reg(cpu, register::EDX.into())?, vmx_get_reg(cpu, register::EAX.into())?);
             wrmsr(cpu, vmx_get_reg(cpu, register::ECX.into())?, M::Wide::join(high, low))?;
+            vmx_set_reg(cpu, register::EIP.into(), next)?;
+        }
+        Call::HvmComplete => {
+            let count = argument(cpu, FIRST)?.below(COMPLETED.len() as u32 + 1).ok_or(Error::InvalReg)?;
+            let next = next_eip(cpu)?;
+            for (k, (register, from)) in (0..).zip(COMPLETED) {
+                if count > k {
+                    let value = argument(cpu, from)?.any();
+                    vmx_set_reg(cpu, register.into(), value)?;
+                }
+            }
             vmx_set_reg(cpu, register::EIP.into(), next)?;
         }
         _ => return Err(Error::InvalCallnr.into()),

@@ -28,7 +28,7 @@ const MONITOR: u32 = FIRST;
 /// Every call of a monitor but `hvm_create`.
 fn owner_calls() -> impl Iterator<Item = Call> {
     let calls = || Call::ALL.iter().copied().filter(|call| matches!(call, abi::owner_calls!()));
-    assert_eq!(calls().count(), 15);
+    assert_eq!(calls().count(), 16);
     calls()
 }
 
@@ -178,9 +178,9 @@ fn the_monitor_learns_why_the_guest_exited() {
     assert_eq!(call(&mut cpu, CREATE, [0]), (0, 0));
     // OUT DX, AX to port 0x3F8.
     let exits = [
-        (Exit { reason: 30, qualification: 0x03F8_0001, ..HALT }, [30, 0x3F8, 1, 1, 0]),
+        (Exit { reason: 30, qualification: 0x03F8_0001, ..HALT }, [30, 0x3F8, 1, 1, 1]),
         // REP INSD from port 0x1F0.
-        (Exit { reason: 30, qualification: 0x01F0_003B, ..HALT }, [30, 0x1F0, 2, 6, 0]),
+        (Exit { reason: 30, qualification: 0x01F0_003B, ..HALT }, [30, 0x1F0, 2, 6, 1]),
         (Exit { reason: 48, qualification: 0x182, address: 0xFEE0_0000, ..HALT }, [48, 0xFEE0_0000, 0x182, 0, 0]),
         (Exit { reason: 0x8000_0021, qualification: 4, ..HALT }, [0x21, 4, 0, 0, 0]),
     ];
@@ -194,12 +194,21 @@ fn the_monitor_learns_why_the_guest_exited() {
     // The registers of the exit: RAX, RBX, RDX and so on are 1, 2, 3.
     assert_eq!([0, 1, 3, 8].map(|register| call(&mut cpu, GET, [register]).1), [1, 2, 3, 0x7C05]);
     assert_eq!(call(&mut cpu, Call::HvmGetNextEip as u32, [0]), (0, 0x7C06));
+    // EAX and EDX, then all four, then none.
+    const COMPLETE: u32 = Call::HvmComplete as u32;
+    for (count, expected, eip) in [(2, [11, 2, 3, 12], 6), (4, [11, 14, 13, 12], 7), (0, [11, 14, 13, 12], 8)] {
+        assert_eq!(call(&mut cpu, COMPLETE, [count, 11, 12, 13, 14]), (0, 0));
+        assert_eq!([0, 1, 2, 3].map(|register| call(&mut cpu, GET, [register]).1), expected);
+        assert_eq!(call(&mut cpu, GET, [8]).1, 0x7C00 + eip);
+    }
+    assert_eq!(call(&mut cpu, COMPLETE, [5]), refused(Error::InvalReg, 5));
     for (rip, length) in [(u64::from(u32::MAX), 1), (1 << 32, 1)] {
         let next = run(&mut cpu, Exit { rip, length, ..HALT });
         assert!(drive(&mut cpu, next));
         for of_next in [Call::HvmGetNextEip, Call::HvmHandleRdmsr, Call::HvmHandleWrmsr] {
             assert_eq!(call(&mut cpu, of_next as u32, [5]), refused(Error::InvalAddr, 5), "{of_next:?}");
         }
+        assert_eq!(call(&mut cpu, COMPLETE, [4]), refused(Error::InvalAddr, 4));
     }
 }
 

@@ -111,6 +111,8 @@ pub struct Io {
     pub width: u8,
     /// Whether the guest writes.
     pub write: bool,
+    /// The guest's EAX, of which an output writes the low bytes.
+    pub eax: u32,
     /// Whether the instruction has a REP prefix.
     pub repeated: bool,
     /// Whether it is a string instruction.
@@ -148,11 +150,12 @@ impl Guest {
     ///
     /// None of its own.
     pub fn exit(&self) -> Result<Exit, Error> {
-        let [reason, first, second, flags, _] = results_of(Call::HvmGetExitinfo, [0; 5])?;
+        let [reason, first, second, flags, eax] = results_of(Call::HvmGetExitinfo, [0; 5])?;
         Ok(match basic(reason) {
             Reason::IO => Exit::Io(Io {
                 port: first as u16,
                 width: 1 << second.min(2),
+                eax,
                 write: flags & 1 != 0,
                 repeated: flags & 2 != 0,
                 string: flags & 4 != 0,
@@ -206,14 +209,17 @@ impl Guest {
         call(Call::HvmGetReg, register as u32, 0)
     }
 
-    /// The guest continues after the instruction that made it exit.
+    /// Completes the instruction that made the guest exit: EAX, EDX, ECX and EBX get these values, as many as there are,
+    /// and the guest continues after the instruction.
     ///
     /// # Errors
     ///
     /// [`Error::InvalAddr`] if that is no 32-bit address.
-    pub fn skip(&mut self) -> Result<(), Error> {
-        let next = call(Call::HvmGetNextEip, 0, 0)?;
-        self.set_register(Register::Eip, next)
+    pub fn complete<const COUNT: usize>(&mut self, values: [u32; COUNT]) -> Result<(), Error> {
+        const { assert!(COUNT <= 4, "there are four registers") };
+        let mut arguments = [COUNT as u32, 0, 0, 0, 0];
+        arguments[1..=COUNT].copy_from_slice(&values);
+        results_of(Call::HvmComplete, arguments).map(drop)
     }
 
     /// The guest takes the external interrupt `vector` when it runs again. If an event is pending, nothing changes.

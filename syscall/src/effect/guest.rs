@@ -40,9 +40,12 @@ const REGISTERS: [Value; 14] = [
     Field(Vmcs::GuestCr4),
 ];
 const EAX: Value = Slot(0);
+const EBX: Value = Slot(2);
 const ECX: Value = Slot(4);
 const EDX: Value = Slot(6);
 const EIP: Value = Slot(14);
+/// What `hvm_complete` sets, and the slots of its arguments with the values.
+const COMPLETED: [(Value, u32); 4] = [(EAX, slot::R10), (EDX, slot::EDX), (ECX, slot::ESI), (EBX, slot::EDI)];
 const QUALIFICATION: Value = Slot(28);
 const LENGTH: Value = Field(Vmcs::ExitInstructionLength);
 const EVENT: Value = Field(Vmcs::EntryIntrInfo);
@@ -207,7 +210,14 @@ pub(super) fn modifies<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
         of_value::<M>(&mut *may, EAX);
         of_value::<M>(&mut *may, EDX);
     }
-    if asks(Call::HvmHandleRdmsr) || asks(Call::HvmHandleWrmsr) {
+    if asks(Call::HvmComplete) {
+        for (k, (of, _)) in (0..).zip(COMPLETED) {
+            if m.argument(By::Trap, slot::EBX) > k {
+                of_value::<M>(&mut *may, of);
+            }
+        }
+    }
+    if asks(Call::HvmHandleRdmsr) || asks(Call::HvmHandleWrmsr) || asks(Call::HvmComplete) {
         of_value::<M>(&mut *may, EIP);
     }
 }
@@ -266,7 +276,7 @@ fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
                 let width = if q % 8 > 1 { 2.into() } else { q % 8 };
                 // Bit 3 says that the guest reads.
                 let flags = if is(3) == 1 { zero() } else { 1.into() } + is(5) * 2 + is(4) * 4;
-                m.returns_all([reason, q / 0x1_0000, width, flags, zero()])
+                m.returns_all([reason, q / 0x1_0000, width, flags, before(EAX).low()])
             } else if reason == 48 {
                 m.returns_all([reason, before(Field(Vmcs::GuestPhysicalAddress)).low(), q, zero(), zero()])
             } else {
@@ -337,7 +347,14 @@ fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
             m.is_done() && m.is_now(EAX, value.low()) && m.is_now(EDX, value.high()) && m.steps()
         }
         Call::HvmHandleWrmsr if m.has_next() => m.is_done() && m.steps(),
-        Call::HvmGetNextEip | Call::HvmHandleRdmsr | Call::HvmHandleWrmsr => m.is_refused(Error::InvalAddr),
+        Call::HvmComplete if first > 4 => m.is_refused(Error::InvalReg),
+        Call::HvmComplete if m.has_next() => {
+            let is_set = |k: u32, of: Value, from: u32| first <= k || m.is_now(of, argument(from));
+            m.is_done() && m.steps() && (0..).zip(COMPLETED).all(|(k, (of, from))| is_set(k, of, from))
+        }
+        Call::HvmGetNextEip | Call::HvmHandleRdmsr | Call::HvmHandleWrmsr | Call::HvmComplete => {
+            m.is_refused(Error::InvalAddr)
+        }
         _ => false,
     }
 }

@@ -43,11 +43,7 @@ impl Vm {
             Reason::CPUID => {
                 let leaf = self.guest.register(Register::Eax)?;
                 let Leaf { eax, ebx, ecx, edx } = cpuid::answer(leaf, host_leaf, self.clock.hertz());
-                let results = [(Register::Eax, eax), (Register::Ebx, ebx), (Register::Ecx, ecx), (Register::Edx, edx)];
-                for (register, value) in results {
-                    self.guest.set_register(register, value)?;
-                }
-                self.guest.skip()?;
+                self.guest.complete([eax, edx, ecx, ebx])?;
             }
             Reason::RDMSR | Reason::WRMSR => self.model_specific(reason == Reason::RDMSR)?,
             Reason::HLT => return self.halt(console),
@@ -96,9 +92,7 @@ impl Vm {
         let number = self.guest.register(Register::Ecx)?;
         if reads {
             if let Ok(value) = msr::read(number, self.clock.ticks(self.now())) {
-                self.guest.set_register(Register::Eax, value as u32)?;
-                self.guest.set_register(Register::Edx, (value >> 32) as u32)?;
-                return self.guest.skip();
+                return self.guest.complete([value as u32, (value >> 32) as u32]);
             }
         } else if msr::write(number).is_ok() {
             return self.guest.ignore_msr();
@@ -130,7 +124,7 @@ impl Vm {
         let kept = self.guest.register(register)? & fixed;
         let value = self.guest.register(from)?;
         self.guest.set_register(register, value & !fixed | kept)?;
-        self.guest.skip()?;
+        self.guest.complete([])?;
         Ok(None)
     }
 
@@ -142,7 +136,7 @@ impl Vm {
         loop {
             self.listen(console);
             if self.devices.interrupt_pending() {
-                self.guest.skip()?;
+                self.guest.complete([])?;
                 return Ok(None);
             }
             if self.devices.deadline().is_none() && !console.can_read() {
@@ -163,18 +157,18 @@ impl Vm {
             // No kernel that is known to run uses a string instruction.
             _ => return self.stop(),
         };
-        let (eax, now) = (self.guest.register(Register::Eax)?, self.now());
+        let now = self.now();
         if io.write {
-            match self.devices.write(io.port, size, eax, now) {
+            match self.devices.write(io.port, size, io.eax, now) {
                 Some(Event::Output(byte)) => console.write(byte),
                 Some(Event::Reset) => return Ok(Some(End::Reset)),
                 None => {}
             }
+            self.guest.complete([])?;
         } else {
             let value = self.devices.read(io.port, size, now);
-            self.guest.set_register(Register::Eax, size.insert(eax, value))?;
+            self.guest.complete([size.insert(io.eax, value)])?;
         }
-        self.guest.skip()?;
         Ok(None)
     }
 

@@ -239,14 +239,14 @@ pub fn proc_first<M: Machine>(cpu: &Cpu<'_, M>, state: M::Word) -> Result<M::Wor
         require(container.used.holds(), Stuck::NoContainer)?;
         let from = own.cur * MAX_CHILDREN + 1;
         let end = (from + container.nchildren).min(NUM_PROC.into());
-        let wanted: fn(Process<M>) -> bool = if state == process::LIVE {
-            |process| process.state == process::LIVE
+        let first = if state == process::LIVE {
+            own.proc.first(from, end, |process| process.state == process::LIVE)
         } else if state == process::GONE {
-            |process| process.state == process::GONE
+            own.proc.first(from, end, |process| process.state == process::GONE)
         } else {
-            |process| process.state == process::VACANT
+            own.proc.first(from, end, |process| process.state == process::VACANT)
         };
-        Ok(own.proc.first(from, end, wanted).unwrap_or(0.into()))
+        Ok(first.unwrap_or(0.into()))
     })
 }
 
