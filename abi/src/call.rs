@@ -80,18 +80,17 @@ calls! {
     touches "the channel, its queue, the caller's page, its page map and quota, if a page is reserved",
     errors [Ipc, InvalChid, InvalAddr, Mem];
 
-    /// Runs the guest until it exits, and returns the basic reason of the exit, with VT-x's number. An interrupt is an
-    /// exit as well (reason 1); then the other threads of this CPU get their turns first. Reason 33 means that the
-    /// processor does not accept the guest's state. Such a guest does not run any more.
-    11 HvmRunVm = "hvm_run_vm" () -> "reason",
+    /// Runs the guest until it exits, and returns the basic reason of the exit, with VT-x's number, and the guest's EAX.
+    /// An interrupt is an exit as well (reason 1); then the other threads of this CPU get their turns first. Reason 33
+    /// means that the processor does not accept the guest's state. Such a guest does not run any more.
+    11 HvmRunVm = "hvm_run_vm" () -> "reason, EAX",
     touches "the guest, and who runs on this CPU", errors [InvalHvm];
 
     /// Returns the basic reason of the last exit. After an I/O instruction (reason 30) it also returns the port, the
-    /// width (0 for one byte, 1 for two, 2 for four), the sum of these flags: 1 for a write, 2 for a REP prefix, 4 for a
-    /// string instruction; and the guest's EAX. After an access to an address without memory (reason 48) it returns the
-    /// address and the qualification, after any other exit the qualification.
-    12 HvmGetExitinfo = "hvm_get_exitinfo" ()
-    -> "reason, port or address or qualification, width or qualification, flags, EAX",
+    /// width (0 for one byte, 1 for two, 2 for four), and the sum of these flags: 1 for a write, 2 for a REP prefix, 4
+    /// for a string instruction. After an access to an address without memory (reason 48) it returns the address and
+    /// the qualification, after any other exit the qualification.
+    12 HvmGetExitinfo = "hvm_get_exitinfo" () -> "reason, port or address or qualification, width or qualification, flags",
     touches "nothing", errors [InvalHvm];
 
     /// Maps the caller's page at `address` at the guest's physical address `guest`, which is below 512 MiB. The guest

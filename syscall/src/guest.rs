@@ -16,6 +16,7 @@ use domain::Wide;
 use layer::core::constants::{GUEST_MEMORY, PAGE_SIZE, SAVED, guest_register as register, perm};
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
+use layer::objects::context::uctx_set;
 use layer::objects::process::proc_start_user;
 use layer::objects::thread::get_curid;
 use layer::objects::vmx::ept::{MEMORY_TYPES, vmx_set_mmap};
@@ -81,7 +82,7 @@ fn create<M: System>(cpu: &mut Cpu<'_, M>) -> Result<M::Word, Failure> {
     Ok(0.into())
 }
 
-/// `hvm_run_vm() -> reason`: the guest continues. Its exit is another entry of the kernel ([`exit`]).
+/// `hvm_run_vm() -> reason, eax`: the guest continues. Its exit is another entry of the kernel ([`exit`]).
 fn run<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let thread = match monitor(cpu) {
         Ok(thread) => thread,
@@ -94,15 +95,17 @@ fn run<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     Ok(Next::ToGuest(EnterGuest { thread }))
 }
 
-/// The entry of a guest's exit with these registers: the monitor continues with the reason of the exit. After an
-/// interrupt, the other threads of this CPU get their turns first.
+/// The entry of a guest's exit with these registers: the monitor continues with the reason of the exit and the guest's
+/// EAX. After an interrupt, the other threads of this CPU get their turns first.
 ///
 /// # Errors
 /// [`Stuck::NotGuestMode`] if no guest was running.
 pub fn exit<M: System>(cpu: &mut Cpu<'_, M>, registers: [M::Wide; SAVED.len()]) -> Result<Next<M>, Stuck> {
     // The machine has kept the host's registers itself (P15).
     let _ = vmx_return_from_guest(cpu, registers)?;
-    let reason = vmx_get_exit_reason(cpu)?;
+    let (cur, reason) = (get_curid(cpu)?, vmx_get_exit_reason(cpu)?);
+    let [rax, ..] = registers;
+    uctx_set(cpu, cur, SECOND.into(), rax.low())?;
     answer(cpu, Ok(reason))?;
     if reason == INTERRUPT {
         return leave(cpu, Continuation::StartUser);
@@ -120,7 +123,7 @@ fn exit_information<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let qualification = vmx_get_exit_qualification(cpu)?;
     let more = if reason == IO {
         let flags = vmx_get_io_write(cpu)? + vmx_get_exit_io_rep(cpu)? * 2 + vmx_get_exit_io_str(cpu)? * 4;
-        [vmx_get_exit_io_port(cpu)?, vmx_get_io_width(cpu)?, flags, vmx_get_reg(cpu, register::EAX.into())?]
+        [vmx_get_exit_io_port(cpu)?, vmx_get_io_width(cpu)?, flags, zero]
     } else if reason == NOT_MAPPED {
         [vmx_get_exit_fault_addr(cpu)?, qualification, zero, zero]
     } else {

@@ -178,9 +178,9 @@ fn the_monitor_learns_why_the_guest_exited() {
     assert_eq!(call(&mut cpu, CREATE, [0]), (0, 0));
     // OUT DX, AX to port 0x3F8.
     let exits = [
-        (Exit { reason: 30, qualification: 0x03F8_0001, ..HALT }, [30, 0x3F8, 1, 1, 1]),
+        (Exit { reason: 30, qualification: 0x03F8_0001, ..HALT }, [30, 0x3F8, 1, 1, 0]),
         // REP INSD from port 0x1F0.
-        (Exit { reason: 30, qualification: 0x01F0_003B, ..HALT }, [30, 0x1F0, 2, 6, 1]),
+        (Exit { reason: 30, qualification: 0x01F0_003B, ..HALT }, [30, 0x1F0, 2, 6, 0]),
         (Exit { reason: 48, qualification: 0x182, address: 0xFEE0_0000, ..HALT }, [48, 0xFEE0_0000, 0x182, 0, 0]),
         (Exit { reason: 0x8000_0021, qualification: 4, ..HALT }, [0x21, 4, 0, 0, 0]),
     ];
@@ -188,6 +188,8 @@ fn the_monitor_learns_why_the_guest_exited() {
         let next = run(&mut cpu, exit);
         assert!(drive(&mut cpu, next));
         assert_eq!(answer(&cpu, MONITOR), (0, expected[0]));
+        // EAX is the first register of the exit.
+        assert_eq!(results(&cpu, MONITOR)[1], 1);
         assert_eq!(call(&mut cpu, INFO, [0]), (0, expected[0]));
         assert_eq!(results(&cpu, MONITOR), expected);
     }

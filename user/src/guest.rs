@@ -111,8 +111,6 @@ pub struct Io {
     pub width: u8,
     /// Whether the guest writes.
     pub write: bool,
-    /// The guest's EAX, of which an output writes the low bytes.
-    pub eax: u32,
     /// Whether the instruction has a REP prefix.
     pub repeated: bool,
     /// Whether it is a string instruction.
@@ -135,13 +133,14 @@ impl Guest {
         call(Call::HvmCreate, 0, 0).map(|_| Guest(()))
     }
 
-    /// Runs the guest until it exits, and returns the basic reason of the exit.
+    /// Runs the guest until it exits, and returns the basic reason of the exit, and the guest's EAX.
     ///
     /// # Errors
     ///
     /// None of its own.
-    pub fn run(&mut self) -> Result<Reason, Error> {
-        call(Call::HvmRunVm, 0, 0).map(basic)
+    pub fn run(&mut self) -> Result<(Reason, u32), Error> {
+        let [reason, eax, ..] = results_of(Call::HvmRunVm, [0; 5])?;
+        Ok((basic(reason), eax))
     }
 
     /// What the last exit was about.
@@ -150,12 +149,11 @@ impl Guest {
     ///
     /// None of its own.
     pub fn exit(&self) -> Result<Exit, Error> {
-        let [reason, first, second, flags, eax] = results_of(Call::HvmGetExitinfo, [0; 5])?;
+        let [reason, first, second, flags, _] = results_of(Call::HvmGetExitinfo, [0; 5])?;
         Ok(match basic(reason) {
             Reason::IO => Exit::Io(Io {
                 port: first as u16,
                 width: 1 << second.min(2),
-                eax,
                 write: flags & 1 != 0,
                 repeated: flags & 2 != 0,
                 string: flags & 4 != 0,

@@ -117,6 +117,49 @@ impl fmt::Display for Reason {
     }
 }
 
+/// Numbers of exits, by reason.
+#[derive(Clone, Debug)]
+pub struct Exits([u64; Exits::REASONS]);
+
+impl Exits {
+    /// Each reason with a name is counted by itself. All others count as the last one.
+    const REASONS: usize = 81;
+    /// No exits yet.
+    pub const NONE: Exits = Exits([0; Exits::REASONS]);
+
+    /// Counts an exit.
+    pub fn count(&mut self, reason: Reason) {
+        self.0[Exits::index(reason)] += 1;
+    }
+
+    /// The number of exits for this reason.
+    pub fn of(&self, reason: Reason) -> u64 {
+        self.0[Exits::index(reason)]
+    }
+
+    fn index(reason: Reason) -> usize {
+        usize::from(reason.0).min(Exits::REASONS - 1)
+    }
+
+    /// The number of all exits.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+/// The total, and the reasons in the order of their numbers.
+impl fmt::Display for Exits {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} exits", self.total())?;
+        let happened = (0..).map(Reason).zip(self.0).filter(|&(_, count)| count > 0);
+        for (index, (reason, count)) in happened.enumerate() {
+            let before = if index == 0 { " (" } else { ", " };
+            write!(formatter, "{before}{count} {}", reason.name().unwrap_or("other"))?;
+        }
+        if self.total() > 0 { formatter.write_str(")") } else { Ok(()) }
+    }
+}
+
 /// An exit, with what its qualification says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {

@@ -19,6 +19,9 @@ pub const DATA: u16 = 0x18;
 /// Where a monitor has the guest's first byte of memory, in its own address space.
 pub const MONITOR_BASE: u32 = 0x5000_0000;
 
+/// The prompt of the guest's shell, with which it says that it has started.
+pub const PROMPT: &str = "guest# ";
+
 /// Bytes of the zero page.
 pub const ZERO_PAGE: usize = 4096;
 /// Oldest version of the protocol that is accepted: 2.06, which has the longest command line.

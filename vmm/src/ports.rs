@@ -93,6 +93,12 @@ fn target(port: u16) -> Option<Target> {
     })
 }
 
+/// Whether what an access to this port does depends on the time.
+pub fn depends_on_time(port: u16) -> bool {
+    use Target::{Counter, Index, Memory, SystemControl, TimerControl};
+    matches!(target(port), Some(Counter(_) | TimerControl | SystemControl | Index | Memory))
+}
+
 /// All devices of a guest.
 ///
 /// Time is the number of clock pulses of [`pit::HERTZ`](HERTZ) since the guest began. A time before that of an earlier

@@ -171,11 +171,11 @@ impl Job {
         linux::fetch()?;
         let commands = script.map(|script| format!("{script}\nbusybox poweroff -f")).unwrap_or_default();
         let monitor = archive.iter_mut().find(|program| program.name == "linux").ok_or(Error::NoLinux)?;
-        let Linux { elf, boot_list } = linux::build(&monitor.elf, &commands)?;
+        let Linux { elf, boot_list } = linux::build(&monitor.elf, &commands, false)?;
         monitor.elf = elf;
         let mut plan = Plan::unjudged(boot_list);
         plan.runs_guests = true;
-        Ok(Job { archive, plan, cpus, typing, prompt: linux::PROMPT })
+        Ok(Job { archive, plan, cpus, typing, prompt: vmm::linux::PROMPT })
     }
 
     /// The treatment of control characters on the console: at a terminal they take effect.

@@ -276,7 +276,7 @@ fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
                 let width = if q % 8 > 1 { 2.into() } else { q % 8 };
                 // Bit 3 says that the guest reads.
                 let flags = if is(3) == 1 { zero() } else { 1.into() } + is(5) * 2 + is(4) * 4;
-                m.returns_all([reason, q / 0x1_0000, width, flags, before(EAX).low()])
+                m.returns_all([reason, q / 0x1_0000, width, flags, zero()])
             } else if reason == 48 {
                 m.returns_all([reason, before(Field(Vmcs::GuestPhysicalAddress)).low(), q, zero(), zero()])
             } else {
@@ -378,12 +378,14 @@ pub(crate) fn guest_exit<M: System + Spec>() -> Effect<M> {
             let interrupted = reason == 1;
             m.ended_with(Error::Succ)
                 && m.left(slot::EBX) == reason
+                && m.left(slot::R10) == value(&m.after, EAX).low()
                 && SAVED.iter().zip(m.arguments.guest).all(|(&slot, register)| value(&m.after, Slot(slot)) == register)
                 && COPIES.iter().all(|&(slot, field)| value(&m.after, Slot(slot)) == value(&m.before, Field(field)))
                 // The monitor's other registers are those of its call.
                 && (m.any >= UCTXT_SIZE
                     || m.any == slot::EAX
                     || m.any == slot::EBX
+                    || m.any == slot::R10
                     || m.register(&m.after, m.any) == m.register(&m.before, m.any))
                 && match m.next {
                     Next::ToUser(_) => !interrupted && m.stays(),

@@ -10,7 +10,7 @@ use core::arch::x86_64::__cpuid;
 use vmm::cpuid::{self, Leaf};
 use vmm::exit::{self, ControlRegister, Reason};
 use vmm::msr;
-use vmm::ports::{Event, Size};
+use vmm::ports::{Event, Size, depends_on_time};
 use vmm::report::Report;
 
 /// CR0: paging is on.
@@ -36,19 +36,23 @@ impl Vm {
         unsafe { self.guest.map(page, host) }
     }
 
-    /// Answers an exit. Returns how the guest ended, if it did.
-    pub(super) fn answer(&mut self, reason: Reason, console: &mut impl Console) -> Result<Option<End>, Error> {
+    /// Answers an exit for this reason, at which the guest's EAX had this value. Returns how the guest ended, if it did.
+    pub(super) fn answer(
+        &mut self,
+        reason: Reason,
+        eax: u32,
+        console: &mut impl Console,
+    ) -> Result<Option<End>, Error> {
         match reason {
             Reason::INTERRUPT_WINDOW => {}
             Reason::CPUID => {
-                let leaf = self.guest.register(Register::Eax)?;
-                let Leaf { eax, ebx, ecx, edx } = cpuid::answer(leaf, host_leaf, self.clock.hertz());
+                let Leaf { eax, ebx, ecx, edx } = cpuid::answer(eax, host_leaf, self.clock.hertz());
                 self.guest.complete([eax, edx, ecx, ebx])?;
             }
             Reason::RDMSR | Reason::WRMSR => self.model_specific(reason == Reason::RDMSR)?,
             Reason::HLT => return self.halt(console),
             Reason::CONTROL_REGISTER => return self.control_register(),
-            Reason::IO => return self.port(console),
+            Reason::IO => return self.port(eax, console),
             Reason::EPT_VIOLATION => {
                 let Exit::NotMapped { address, .. } = self.guest.exit()? else { return self.stop() };
                 if address as usize >= self.memory.len() {
@@ -91,6 +95,8 @@ impl Vm {
     fn model_specific(&mut self, reads: bool) -> Result<(), Error> {
         let number = self.guest.register(Register::Ecx)?;
         if reads {
+            // It may be the time-stamp counter.
+            self.look_at_clock()?;
             if let Ok(value) = msr::read(number, self.clock.ticks(self.now())) {
                 return self.guest.complete([value as u32, (value >> 32) as u32]);
             }
@@ -148,7 +154,7 @@ impl Vm {
     }
 
     /// Executes `in` or `out`.
-    fn port(&mut self, console: &mut impl Console) -> Result<Option<End>, Error> {
+    fn port(&mut self, eax: u32, console: &mut impl Console) -> Result<Option<End>, Error> {
         let Exit::Io(io) = self.guest.exit()? else { return self.stop() };
         let size = match (io.width, io.string) {
             (1, false) => Size::Byte,
@@ -157,9 +163,12 @@ impl Vm {
             // No kernel that is known to run uses a string instruction.
             _ => return self.stop(),
         };
+        if depends_on_time(io.port) {
+            self.look_at_clock()?;
+        }
         let now = self.now();
         if io.write {
-            match self.devices.write(io.port, size, io.eax, now) {
+            match self.devices.write(io.port, size, eax, now) {
                 Some(Event::Output(byte)) => console.write(byte),
                 Some(Event::Reset) => return Ok(Some(End::Reset)),
                 None => {}
@@ -167,7 +176,7 @@ impl Vm {
             self.guest.complete([])?;
         } else {
             let value = self.devices.read(io.port, size, now);
-            self.guest.complete([size.insert(io.eax, value)])?;
+            self.guest.complete([size.insert(eax, value)])?;
         }
         Ok(None)
     }

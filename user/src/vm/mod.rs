@@ -15,7 +15,7 @@ use crate::{memory, sys};
 use abi::Error;
 use alloc::string::String;
 use vmm::clock::Clock;
-use vmm::exit::Reason;
+use vmm::exit::{Exits, Reason};
 use vmm::pit::HERTZ;
 use vmm::ports::Devices;
 
@@ -74,8 +74,7 @@ pub struct Vm {
     clock: Clock,
     /// Whether the guest exits when it can take an interrupt.
     watching: bool,
-    /// Exits, without those for interrupts of the host.
-    exits: u64,
+    exits: Exits,
 }
 
 impl Vm {
@@ -96,7 +95,7 @@ impl Vm {
     pub fn over(memory: &'static mut [u8]) -> Result<Vm, Error> {
         let guest = Guest::create()?;
         let (devices, uptime) = (Devices::new(0), sys::uptime()?);
-        Ok(Vm { guest, devices, memory, began: uptime, uptime, clock: CLOCK, watching: false, exits: 0 })
+        Ok(Vm { guest, devices, memory, began: uptime, uptime, clock: CLOCK, watching: false, exits: Exits::NONE })
     }
 
     /// The guest's memory.
@@ -111,9 +110,9 @@ impl Vm {
         &mut self.guest
     }
 
-    /// Number of exits so far, without those for interrupts of the host.
-    pub fn exits(&self) -> u64 {
-        self.exits
+    /// The exits so far, without those for interrupts of the host.
+    pub fn exits(&self) -> &Exits {
+        &self.exits
     }
 
     /// Runs the guest until it ends, at most for so many milliseconds if there is a limit.
@@ -141,18 +140,16 @@ impl Vm {
     /// As for [`run`](Vm::run).
     pub fn step(&mut self, console: &mut impl Console) -> Result<Option<End>, Error> {
         self.offer_interrupt()?;
-        let reason = self.guest.run()?;
-        // The host's own clock makes the guest exit by an interrupt. So time passes for the guest even if all of its
-        // other exits have nothing to do with time.
-        if !matches!(reason, Reason::CPUID | Reason::EPT_VIOLATION | Reason::CONTROL_REGISTER) {
-            self.look_at_clock()?;
-        }
+        let (reason, eax) = self.guest.run()?;
         if reason == Reason::EXTERNAL_INTERRUPT {
+            // The host's own clock makes the guest exit like this. So time passes for the guest even if none of its
+            // other exits has to do with time.
+            self.look_at_clock()?;
             self.listen(console);
             return Ok(None);
         }
-        self.exits += 1;
-        self.answer(reason, console)
+        self.exits.count(reason);
+        self.answer(reason, eax, console)
     }
 
     /// Brings bytes to the guest, as long as there are any and its serial line takes them.

@@ -64,7 +64,7 @@ impl Vm {
         self.memory()[SCRATCH.into()..][..CODE.len()].copy_from_slice(&CODE);
         self.start_in_real_mode(SCRATCH)?;
         loop {
-            match self.guest.run()? {
+            match self.guest.run()?.0 {
                 Reason::HLT => break,
                 Reason::EXTERNAL_INTERRUPT => {}
                 // SAFETY: as in `answer`.

@@ -82,3 +82,14 @@ proptest! {
         prop_assert!(!exit.to_string().is_empty());
     }
 }
+
+#[test]
+fn exits_are_counted_by_reason() {
+    let mut exits = Exits::NONE;
+    assert_eq!(exits.to_string(), "0 exits");
+    for reason in [Reason::HLT, Reason::IO, Reason::HLT, Reason(0xFFFF), Reason::WRMSRLIST] {
+        exits.count(reason);
+    }
+    assert_eq!((exits.of(Reason::HLT), exits.of(Reason::WRMSRLIST), exits.total()), (2, 1, 5));
+    assert_eq!(exits.to_string(), "5 exits (2 HLT, 1 I/O instruction, 1 WRMSRLIST, 1 other)");
+}

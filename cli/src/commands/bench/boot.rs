@@ -1,6 +1,6 @@
 //! The boots of the bench: which programs run, with which quotas.
 
-use crate::host::workspace;
+use crate::host::{linux, workspace};
 use std::path::PathBuf;
 
 /// A boot of the bench.
@@ -18,14 +18,32 @@ pub enum Boot {
     Latency,
     /// A monitor with guests that exit.
     Guest,
+    /// Linux in a virtual machine.
+    Linux,
+    /// No program: the kernel's own measurement of exits.
+    Exits,
     /// No program: the kernel's own measurement of `palloc`.
     Palloc,
 }
 
 impl Boot {
     /// Every boot.
-    pub const ALL: [Boot; 7] =
-        [Boot::Alone, Boot::With64, Boot::With500, Boot::Life, Boot::Latency, Boot::Guest, Boot::Palloc];
+    pub const ALL: [Boot; 9] = [
+        Boot::Alone,
+        Boot::With64,
+        Boot::With500,
+        Boot::Life,
+        Boot::Latency,
+        Boot::Guest,
+        Boot::Linux,
+        Boot::Exits,
+        Boot::Palloc,
+    ];
+
+    /// Every boot that can be made: without Linux's files, all but one.
+    pub fn all() -> impl Iterator<Item = Boot> {
+        Boot::ALL.into_iter().filter(|&boot| boot != Boot::Linux || linux::is_there())
+    }
 
     /// Its name in messages.
     pub fn name(self) -> &'static str {
@@ -36,6 +54,8 @@ impl Boot {
             Boot::Life => "of processes that end",
             Boot::Latency => "of long entries",
             Boot::Guest => "of guests",
+            Boot::Linux => "of Linux",
+            Boot::Exits => "of exits",
             Boot::Palloc => "of palloc",
         }
     }
@@ -44,6 +64,7 @@ impl Boot {
     pub fn image(self) -> &'static str {
         match self {
             Boot::Palloc => "bench-palloc",
+            Boot::Exits => "bench-exits",
             Boot::Latency => "bench-latency",
             _ => PROGRAMS_IMAGE,
         }
@@ -66,7 +87,8 @@ impl Boot {
                 return Some(format!("0 bench-latency {}\n{sleepers}", 8 * QUOTA));
             }
             Boot::Guest => return Some(format!("0 bench-guest {QUOTA}\n")),
-            Boot::Palloc => return None,
+            // The list of Linux comes with its guest.
+            Boot::Linux | Boot::Exits | Boot::Palloc => return None,
         };
         let trees: String = trees.iter().map(|quota| format!("0 bench-tree {quota}\n")).collect();
         Some(format!("{trees}0 bench {bench}\n"))
@@ -77,6 +99,8 @@ impl Boot {
         match self {
             // Each sample is the longest of very many waits, so few samples suffice.
             Boot::Latency => 3,
+            // Linux starts once.
+            Boot::Linux => 1,
             _ => 100,
         }
     }
@@ -95,14 +119,16 @@ impl Boot {
             // 8 children each; then the sleepers. Of the 56 children of the first 7 sleepers, 46 have numbers that
             // admit children.
             Boot::Latency => 1 + 3 * (1 + 3 + 72) + 7 + 56 + 46 * 8,
-            Boot::Guest => 1,
-            Boot::Palloc => 0,
+            Boot::Guest | Boot::Linux => 1,
+            Boot::Exits | Boot::Palloc => 0,
         }
     }
 
     /// Path of its archive, if it has one.
     pub fn archive(self) -> Option<PathBuf> {
-        self.list()?;
+        if self.list().is_none() && self != Boot::Linux {
+            return None;
+        }
         Some(workspace::target().join("kernel").join(format!("bench-{self:?}.tar").to_lowercase()))
     }
 }

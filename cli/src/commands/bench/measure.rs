@@ -7,6 +7,7 @@ use crate::host::emulator::Emulator;
 use crate::host::emulator::machine::{Ended, Outcome, Run};
 use crate::host::error::Error;
 use crate::host::image::{self, Images, Kind};
+use crate::host::linux::{self, Linux};
 use abi::report::Ended as ProgramEnded;
 use kernel::devices::exit::Reason;
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 const MARK: &str = "bench: ";
 /// The beginning of a line that names the entry in which an interrupt waited longest.
 const LONGEST: &str = "longest: ";
+/// The beginning of the line with Linux's exits.
+const EXITS: &str = "exits: ";
 /// Name of the cost of the readings, which is subtracted from all other figures.
 const OVERHEAD: &str = "overhead";
 /// Name of the reading at the first program's start.
@@ -35,6 +38,8 @@ pub struct Measured {
     pub overhead: u64,
     /// The entries in which interrupts waited longest, as the programs print them.
     pub longest: Vec<String>,
+    /// The exits of Linux up to its prompt.
+    pub exits: Option<String>,
     /// Instructions from power-on to the first program's first reading.
     pub boot: u64,
 }
@@ -51,13 +56,20 @@ impl Bench {
     /// Builds the programs, images and archives.
     pub fn build(emulator: Emulator) -> Result<Bench, Error> {
         let bench = Bench { emulator, programs: programs::build::build_bench()? };
-        for image in [PROGRAMS_IMAGE, Boot::Latency.image(), Boot::Palloc.image()] {
+        for image in [PROGRAMS_IMAGE, Boot::Latency.image(), Boot::Exits.image(), Boot::Palloc.image()] {
             image::build(Images::One(image), Kind::Fast)?;
         }
-        for boot in Boot::ALL {
-            if let (Some(path), Some(list)) = (boot.archive(), boot.list()) {
+        for boot in Boot::all() {
+            let Some(path) = boot.archive() else { continue };
+            let image = image::path(boot.image(), Kind::Fast);
+            if let Some(list) = boot.list() {
                 let files: Vec<_> = bench.programs.iter().map(|(name, elf)| (*name, elf.as_slice())).collect();
-                archive::write(&path, &image::path(boot.image(), Kind::Fast), &list, &files, false)?;
+                archive::write(&path, &image, &list, &files, false)?;
+            } else {
+                let programs = programs::build()?;
+                let monitor = programs.iter().find(|program| program.name == "linux").ok_or(Error::NoLinux)?;
+                let Linux { elf, boot_list } = linux::build(&monitor.elf, "", true)?;
+                archive::write(&path, &image, &boot_list, &[("linux", &elf)], false)?;
             }
         }
         Ok(bench)
@@ -67,11 +79,13 @@ impl Bench {
     pub fn run(&self) -> Result<Measured, Error> {
         let mut samples = BTreeMap::new();
         let (mut overhead, mut began, mut longest) = (0, 0, Vec::new());
-        for boot in Boot::ALL {
+        let mut exits = None;
+        for boot in Boot::all() {
             let ended = self.boot(boot, true)?;
             let wrong = |problem: String| Error::Bench { boot: boot.name(), problem };
             let mut read = read(&ended.console).map_err(wrong)?;
             longest.extend(ended.console.lines().filter_map(|line| line.strip_prefix(LONGEST)).map(str::to_owned));
+            exits = exits.or(ended.console.lines().find_map(|line| line.strip_prefix(EXITS)).map(str::to_owned));
             let programs = ended.console.lines().filter(|line| ProgramEnded::parse(line).is_some()).count();
             if programs != boot.programs() {
                 return Err(wrong(format!("{programs} programs ended, instead of {}", boot.programs())));
@@ -92,7 +106,7 @@ impl Bench {
             read.values_mut().flatten().for_each(|ticks| *ticks = ticks.saturating_sub(own));
             samples.insert(boot, read);
         }
-        Ok(Measured { samples, overhead, longest, boot: began })
+        Ok(Measured { samples, overhead, longest, exits, boot: began })
     }
 
     /// Seconds from the start of the emulator until the first output of a program. The emulator does not count

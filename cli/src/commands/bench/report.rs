@@ -1,5 +1,6 @@
 //! The results, as data and on the terminal.
 
+use super::boot::Boot;
 use super::measure::{Bench, Measured};
 use super::rows::{OPERATIONS, Operation};
 use crate::host::error::Error;
@@ -34,6 +35,8 @@ pub struct Report {
     pub machine: String,
     /// The entries in which interrupts waited longest, one per line.
     pub longest: Vec<String>,
+    /// The exits of Linux up to its prompt, if Linux is there.
+    pub linux_exits: Option<String>,
     /// Operations whose figures differ between the two runs.
     pub differ: Vec<&'static str>,
     /// The cost of a pair of readings, which is already subtracted.
@@ -74,13 +77,14 @@ impl Report {
             rows: Vec::new(),
             machine: bench.emulator.to_string(),
             longest: first.longest.clone(),
+            linux_exits: first.exits.clone(),
             differ: Vec::new(),
             overhead: first.overhead,
             image_bytes: bench.image_bytes()?,
             boot_instructions: first.boot,
             boot_seconds: bench.seconds_to_first_program()?,
         };
-        for operation in OPERATIONS {
+        for operation in OPERATIONS.iter().filter(|operation| Boot::all().any(|boot| boot == operation.boot)) {
             let samples = |measured: &'_ Measured| measured.samples[&operation.boot].get(operation.samples).cloned();
             let samples = [first, second].map(|measured| samples(measured).unwrap_or_default());
             let wrong = |problem| Error::Bench { boot: operation.boot.name(), problem };
@@ -117,6 +121,10 @@ impl Report {
         notes.push(match self.differ[..] {
             [] => "A second run gave the same figures.".to_owned(),
             _ => format!("A second run gave OTHER figures of: {}.", self.differ.join(", ")),
+        });
+        notes.push(match &self.linux_exits {
+            Some(exits) => format!("Linux takes {exits} up to its prompt."),
+            None => "Linux was not measured, since it is not there (`cargo cairn setup`).".to_owned(),
         });
         let boot = match self.boot_seconds {
             Some(seconds) => format!(", {seconds:.2} s on this machine without counting"),

@@ -58,6 +58,11 @@ const fn latency(name: &'static str, step: u64, description: &'static str) -> Op
     Operation { target: target(most, most), ..figure(name, description, Boot::Latency) }
 }
 
+/// An exit of a guest, answered by its monitor.
+const fn exit(name: &'static str, description: &'static str) -> Operation {
+    Operation { target: target(1_500, 1_500), ..figure(name, description, Boot::Guest) }
+}
+
 /// A teaching kernel of the CertiKOS family, in 32-bit C.
 const COURSE: &str = "course kernel (C, i386)";
 
@@ -208,9 +213,20 @@ pub const OPERATIONS: &[Operation] = &[
     latency("latency_kill_72", 1_500, "the same: 8 children with 8 children each are killed, where 503 threads sleep"),
     latency("latency_wake", 300, "the same: 431 threads that sleep are woken, one a step, and sleep again"),
     figure("vm_run", "hvm_run_vm: a guest runs, exits at once by CPUID, and its monitor continues", Boot::Guest),
-    figure("vm_exit_cpuid_user", "an exit by CPUID, answered by the monitor, until the guest's next exit", Boot::Guest),
-    figure("vm_exit_io", "the same: a byte is written to the guest's serial port", Boot::Guest),
-    figure("vm_exit_ept", "the same: a page of the guest's memory is reserved and mapped", Boot::Guest),
+    Operation {
+        target: target(300, 300),
+        ..figure(
+            "vm_exit_cpuid_kernel",
+            "an exit by CPUID, answered by an image that calls the primitives itself, until the guest's next exit",
+            Boot::Exits,
+        )
+    },
+    exit("vm_exit_cpuid_user", "the same, answered by the monitor"),
+    exit("vm_exit_io", "the same: a byte is written to the guest's serial port"),
+    exit("vm_exit_hlt", "the same: the guest halts while a device asks for an interrupt"),
+    exit("vm_exit_ept", "the same: a page of the guest's memory is mapped"),
+    exit("vm_inject", "the interrupt is injected, until the guest's handler exits by an output, which is answered"),
+    figure("linux_prompt", "Linux starts in a virtual machine, until its shell's prompt is printed", Boot::Linux),
     figure(
         "palloc_empty",
         "the primitive palloc alone, in the kernel: the first 200 pages after one that is taken",

@@ -19,7 +19,6 @@ use vmm::linux::{Boot, Header, MONITOR_BASE, ZERO_PAGE, pc_memory};
 use vmm::vmlinux::Vmlinux;
 
 pub use packages::{fetch, is_there};
-pub use ramdisk::PROMPT;
 
 /// Bytes of the guest's memory.
 const MEMORY: u32 = 64 << 20;
@@ -50,11 +49,12 @@ pub struct Linux {
 }
 
 /// Puts the guest together. `monitor` is the file of the program `linux`; `commands` are what the guest's first process
-/// executes before it gives the console to a shell.
+/// executes before it gives the console to a shell. With `measures`, the monitor measures how long Linux takes to its
+/// prompt, and ends there.
 ///
 /// # Errors
 /// [`Error::Guest`] if one of the files cannot be used.
-pub fn build(monitor: &[u8], commands: &str) -> Result<Linux, Error> {
+pub fn build(monitor: &[u8], commands: &str, measures: bool) -> Result<Linux, Error> {
     let files = packages::files()?;
     let read = |path: &Path| fs::read(path).map_err(Error::file("read", path));
     let (packed, busybox) = (read(&files.kernel)?, read(&files.busybox)?);
@@ -88,7 +88,8 @@ pub fn build(monitor: &[u8], commands: &str) -> Result<Linux, Error> {
 
     let elf = elf::with_segments(monitor, MONITOR_BASE, &[low, image, ramdisk]);
     let (entry, pages) = (kernel.entry(), MEMORY / PAGE);
-    let boot_list = format!("0 linux {} {entry} {ZERO_PAGE_AT} {pages}\n", pages + MONITOR_PAGES);
+    let measure = if measures { " measure" } else { "" };
+    let boot_list = format!("0 linux {} {entry} {ZERO_PAGE_AT} {pages}{measure}\n", pages + MONITOR_PAGES);
     Ok(Linux { elf, boot_list })
 }
 

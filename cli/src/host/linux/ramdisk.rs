@@ -3,9 +3,7 @@
 use crate::host::error::Error;
 use cpio::newc::{Builder, ModeFileType, trailer};
 use std::io::Write;
-
-/// The prompt of the guest's shell.
-pub const PROMPT: &str = "guest# ";
+use vmm::linux::PROMPT;
 
 /// The first process. A shell has the console until it ends.
 const INIT: &str = "#!/bin/busybox sh
