@@ -93,6 +93,8 @@ impl Fields {
         turned.and(kind)
     }
 
+    // Most keys are constants. Then the place of the field is known, and this is a load or two.
+    #[inline(always)]
     fn value(&self, key: u32) -> u64 {
         let held = match &self.hardware {
             Hardware::None(_) => None,
@@ -107,6 +109,7 @@ impl Fields {
         }
     }
 
+    #[inline(always)]
     fn set_value(&mut self, key: u32, value: u64) {
         let held = match &mut self.hardware {
             Hardware::None(_) => false,

@@ -109,11 +109,13 @@ impl Svm {
     }
 
     /// The value of the field with key `key`, or `None` if SVM does not hold it.
+    #[inline(always)]
     pub fn load(&self, key: u32) -> Option<u64> {
         vmcb::load(self.vmcb, key)
     }
 
     /// Stores the field with key `key`. Returns false if SVM does not hold it.
+    #[inline(always)]
     pub fn store(&mut self, key: u32, value: u64) -> bool {
         vmcb::store(self.vmcb, key, value)
     }

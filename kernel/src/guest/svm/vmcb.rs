@@ -175,6 +175,7 @@ const fn access(attributes: u32) -> u32 {
 }
 
 /// The value of the field with key `key`, or `None` if the VMCB does not hold it.
+#[inline(always)]
 pub fn load(vmcb: &Page, key: u32) -> Option<u64> {
     Some(match PLACES[key as usize]? {
         Place::Wide(at) => vmcb.wide(at),
@@ -188,6 +189,7 @@ pub fn load(vmcb: &Page, key: u32) -> Option<u64> {
 }
 
 /// Stores the field with key `key`. Returns false if the VMCB does not hold it.
+#[inline(always)]
 pub fn store(vmcb: &Page, key: u32, value: u64) -> bool {
     let Some(place) = PLACES[key as usize] else { return false };
     match place {

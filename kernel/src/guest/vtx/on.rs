@@ -234,6 +234,7 @@ impl VtX {
     }
 
     /// The value of the field with key `key`, or `None` if the VMCS does not hold it.
+    #[inline]
     pub fn load(&self, key: u32) -> Option<u64> {
         match self.places[key as usize] {
             Place::Elsewhere => None,
