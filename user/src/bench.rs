@@ -79,7 +79,7 @@ pub fn nothing() -> Stamps {
     unsafe { stamped!(Registers::default(), "").0 }
 }
 
-/// The ticks of `work`, plus the cost of one reading.
+/// The ticks of `work`, plus the cost of the readings, which is that of empty work.
 ///
 /// # Errors
 ///

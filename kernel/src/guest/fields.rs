@@ -180,10 +180,12 @@ impl<D: Domain<Word = u32, Wide = u64>> Entries<[u32; 1], Slot<D>> for Fields {
         [0..VMCS_SIZE]
     }
 
+    #[inline(always)]
     fn load(&self, [key]: [u32; 1]) -> Slot<D> {
         Slot { value: self.value(key) }
     }
 
+    #[inline(always)]
     fn store(&mut self, [key]: [u32; 1], Slot { value }: Slot<D>) {
         self.set_value(key, value);
     }

@@ -4,7 +4,7 @@
 #![no_main]
 
 use abi::{CHILDREN, Error, PAGE_SIZE};
-use user::bench::{SAMPLES, nothing, print, ticks};
+use user::bench::{SAMPLES, print, ticks};
 use user::channel::Channel;
 use user::{args, image, memory, program, sys};
 
@@ -66,7 +66,7 @@ fn kill(quota: u32, what: &str) -> Result<u64, Error> {
 
 #[inline(never)]
 fn measure() -> Result<u32, Error> {
-    print("overhead", core::iter::repeat_n(nothing().ticks(), SAMPLES));
+    print("overhead", core::iter::repeat_n(ticks(|| Ok(()))?, SAMPLES));
     // The first start takes pages of the stack for the arguments.
     kill(SMALL, "sleep")?;
     let mut samples = [0; SAMPLES];
