@@ -16,6 +16,7 @@ use crate::mm::layout::MAX_CPUS;
 use crate::sync::lock::Lock;
 use crate::sync::pending;
 use abi::Reason;
+use core::ops::ControlFlow;
 use domain::Map;
 use layer::core::constants::slot;
 use layer::core::fields::UserContexts;
@@ -191,9 +192,8 @@ fn steps(layer: &mut Layer, entry: Result<Next<Metal>, Stuck>) -> Result<u32, St
     // Usually the only step is a switch to a program.
     if let Next::Switch(_) = next {
         match step(layer, next)? {
-            EntryStep::User(to_user) => return Ok(to_user.thread),
-            EntryStep::Kernel(more) => next = more,
-            EntryStep::Guest(_) => unreachable!("only a system call runs a guest"),
+            ControlFlow::Break(thread) => return Ok(thread),
+            ControlFlow::Continue(more) => next = more,
         }
         checkpoint::pass(layer, Quiescent::Step);
     }
@@ -207,9 +207,8 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
         for _ in 0..STEPS_AT_ONCE {
             match step(layer, next)? {
-                EntryStep::User(to_user) => return Ok(to_user.thread),
-                EntryStep::Kernel(more) => next = more,
-                EntryStep::Guest(_) => unreachable!("only a system call runs a guest"),
+                ControlFlow::Break(thread) => return Ok(thread),
+                ControlFlow::Continue(more) => next = more,
             }
             checkpoint::pass(layer, Quiescent::Step);
         }
@@ -217,15 +216,15 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     }
 }
 
-/// Takes one step; a step that ends in a program leaves the kernel.
+/// Takes one step. Breaks with the thread if a program continues.
 #[inline(always)]
-fn step(layer: &mut Layer, next: Next<Metal>) -> Result<EntryStep<Metal>, Stuck> {
+fn step(layer: &mut Layer, next: Next<Metal>) -> Result<ControlFlow<u32, Next<Metal>>, Stuck> {
     if let Next::Switch(_) = next {
         program_table().runs(layer.own.cpu, layer.own.cur);
     }
     Ok(match next.step(layer)? {
-        EntryStep::Kernel(Next::ToUser(to_user)) => EntryStep::User(to_user),
+        EntryStep::Kernel(Next::ToUser(to_user)) | EntryStep::User(to_user) => ControlFlow::Break(to_user.thread),
+        EntryStep::Kernel(next) => ControlFlow::Continue(next),
         EntryStep::Guest(_) => unreachable!("only a system call runs a guest"),
-        step => step,
     })
 }
