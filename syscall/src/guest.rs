@@ -120,14 +120,13 @@ fn exit_information<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     }
     let zero = M::Word::from(0);
     let reason = vmx_get_exit_reason(cpu)?;
-    let qualification = vmx_get_exit_qualification(cpu)?;
     let more = if reason == IO {
         let flags = vmx_get_io_write(cpu)? + vmx_get_exit_io_rep(cpu)? * 2 + vmx_get_exit_io_str(cpu)? * 4;
         [vmx_get_exit_io_port(cpu)?, vmx_get_io_width(cpu)?, flags, zero]
     } else if reason == NOT_MAPPED {
-        [vmx_get_exit_fault_addr(cpu)?, qualification, zero, zero]
+        [vmx_get_exit_fault_addr(cpu)?, vmx_get_exit_qualification(cpu)?, zero, zero]
     } else {
-        [qualification, zero, zero, zero]
+        [vmx_get_exit_qualification(cpu)?, zero, zero, zero]
     };
     back_with(cpu, reason, more)
 }
