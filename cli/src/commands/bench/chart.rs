@@ -188,6 +188,7 @@ mod tests {
             rows: vec![row("null_syscall", 77), row("palloc_full", 4_321)],
             machine: "QEMU".to_owned(),
             longest: Vec::new(),
+            linux_exits: None,
             differ: vec![],
             overhead: 7,
             image_bytes: 1 << 18,
