@@ -2,9 +2,9 @@
 //! the state without the ghost state.
 use domain::Map;
 use layer::core::constants::*;
-use layer::core::dump::{Counts, Out, Situation, write_own, write_shared};
+use layer::core::dump::{Compared, Counts, Out, Situation, write_own, write_shared};
 use layer::core::fields::*;
-use layer::core::state::{Cpu, Shared};
+use layer::core::state::{Cpu, Own, Shared};
 use layer::invariant::facts;
 use layer::objects::boot::sched_init;
 use layer::objects::channel::pool::Channel;
@@ -13,6 +13,7 @@ use layer::objects::page_alloc::palloc;
 use layer::objects::page_table::pt_resv;
 use layer::objects::process::{proc_create, proc_start_user};
 use layer::objects::thread::thread_yield;
+use layer::objects::vmx::vmcs::Vmcs;
 use proptest::prelude::*;
 use sim::check::live::{Checkpoint, Dump, MADE_TRUE, Problem};
 use sim::machine::Sim;
@@ -28,14 +29,30 @@ impl Out for Kept {
     }
 }
 
+/// The hosted machine has no hardware: it has just what the layer says.
+fn compare(own: &Own<Sim>, tell: &mut dyn FnMut(Compared<'_>)) {
+    let spurious = own.lapic.spurious.into();
+    tell(Compared { field: "lapic.spurious", key: &[], leaf: "", layer: spurious, hardware: spurious });
+}
+
 /// The dump of these CPUs. The CPUs in `users` are in user mode.
 fn tell(shared: &Shared<Sim>, cpus: &mut [Cpu<'_, Sim>], held: Option<u32>) -> Vec<u8> {
+    tell_with(shared, cpus, held, compare)
+}
+
+/// As [`tell`], with this comparison of the layer with the hardware.
+fn tell_with(
+    shared: &Shared<Sim>,
+    cpus: &mut [Cpu<'_, Sim>],
+    held: Option<u32>,
+    compare: fn(&Own<Sim>, &mut dyn FnMut(Compared<'_>)),
+) -> Vec<u8> {
     let mut kept = Kept(Vec::new());
     write_shared(&mut kept, shared, 0, cpus.len() as u32, Counts { entries: 7, calls: 5 }, |q| held == Some(q));
     for (number, cpu) in (0..).zip(cpus) {
         let user = !cpu.own.ghost.0.ikern;
         let map = if user { cpu.own.ghost.0.pt } else { cpu.own.cur };
-        write_own(&mut kept, &mut cpu.own, Situation { cpu: number, user, map });
+        write_own(&mut kept, &mut cpu.own, Situation { cpu: number, user, map }, compare);
     }
     kept.0
 }
@@ -215,6 +232,36 @@ fn what_is_no_fact_is_reported_too() {
     live(&mut cpus);
     let found = look(&tell(&shared, &mut cpus, Some(SLP_Q + 3)));
     assert_eq!(found.problems, [Problem::Held { channel: SLP_Q + 3 }]);
+}
+
+#[test]
+fn hardware_that_is_not_as_the_layer_says_is_reported() {
+    let shared = shared();
+    let mut cpus = [processor(&shared, 0), processor(&shared, 1)];
+    live(&mut cpus);
+    let found = look(&tell(&shared, &mut cpus, None));
+    assert_eq!((found.is_clean(), found.compared), (true, 2));
+    let bytes = tell_with(&shared, &mut cpus, None, |own, tell| {
+        if own.cpu != 0 {
+            return;
+        }
+        tell(Compared { field: "lapic.tpr", key: &[], leaf: "", layer: 0, hardware: 0x20 });
+        tell(Compared { field: "lapic.ldr", key: &[], leaf: "", layer: 0, hardware: 0 });
+        tell(Compared { field: "ioapic.lines", key: &[4], leaf: "irq", layer: 36, hardware: 255 });
+        let key = [Vmcs::HostTrSelector as u32];
+        tell(Compared { field: "vmcs", key: &key, leaf: "", layer: 0x30, hardware: 0x28 });
+    });
+    let found = look(&bytes);
+    assert_eq!(found.compared, 4);
+    let problems: Vec<_> = found.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        [
+            "lapic.tpr (CPU 0): 0x0 in the layer, but 0x20 in the hardware",
+            "ioapic.lines[4].irq (CPU 0): 0x24 in the layer, but 0xff in the hardware",
+            "vmcs[HostTrSelector] (CPU 0): 0x30 in the layer, but 0x28 in the hardware",
+        ]
+    );
 }
 
 #[test]

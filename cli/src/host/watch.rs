@@ -44,20 +44,23 @@ pub struct Watched {
     pub counts: Counts,
     /// The use of the pages at the last checkpoint.
     pub pages: Pages,
+    /// How many values of the layer were compared with the hardware, at all checkpoints.
+    pub compared: u64,
     /// The violations of the first checkpoint that had any, and the errors that made watching impossible, as messages.
     pub violations: Vec<String>,
 }
 
 impl fmt::Display for Watched {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Watched { checkpoints, counts: Counts { entries, calls }, pages, violations } = self;
+        let Watched { checkpoints, counts: Counts { entries, calls }, pages, compared, violations } = self;
         let plural = if *checkpoints == 1 { "" } else { "s" };
         write!(
             formatter,
             "{checkpoints} checkpoint{plural}, {} violations, {entries} kernel entries, {calls} of them system calls; ",
             violations.len()
         )?;
-        write!(formatter, "{pages}\nnot checked, because the reconstructed ghost state makes them true:  ")?;
+        write!(formatter, "{pages}\n{compared} values of the layer compared with the hardware\n")?;
+        write!(formatter, "not checked, because the reconstructed ghost state makes them true:  ")?;
         let made: Vec<&str> = MADE_TRUE.iter().map(|(number, _)| *number).collect();
         formatter.write_str(&made.join(", "))
     }
@@ -158,6 +161,7 @@ fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
             Ok(found) => {
                 watched.checkpoints += 1;
                 (watched.counts, watched.pages) = (found.counts, found.pages);
+                watched.compared += found.compared;
                 calls.store(found.counts.calls, Ordering::Relaxed);
                 let facts = found.violations.iter().map(ToString::to_string);
                 watched.violations.extend(facts.chain(found.problems.iter().map(ToString::to_string)));

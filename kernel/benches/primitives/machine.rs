@@ -15,7 +15,7 @@ use layer::core::constants::*;
 use layer::core::fields::{self, *};
 use layer::core::geometry::{Paged, X64};
 use layer::core::machine::{self, Machine, Object};
-use layer::core::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::core::state::{Boot, Cpu, IoApic, Lapic, Own, Shared};
 use layer::objects::boot::sched_init;
 use layer::objects::channel::pool::Channels;
 use layer::objects::console::uart::{SerialEvent, event};
@@ -218,7 +218,7 @@ pub fn boot() -> Cpu<'static, Bench> {
     }));
     let lines = IOAPIC_LINES;
     let ioapic = IoApic { max_intr: lines - 1, irqs: lines, enables: lines, init: false };
-    let mut cpu = Cpu { own: Own::init_adt(memory, 0, ioapic), shared };
+    let mut cpu = Cpu { own: Own::init_adt(memory, 0, ioapic, Lapic::reset()), shared };
     sched_init(&mut cpu, 0).expect("a good machine");
     cpu
 }

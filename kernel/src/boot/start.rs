@@ -4,7 +4,7 @@ use super::error::{BootError, LEAST_USER_BYTES};
 use super::smp;
 use crate::cpu::block::{Cpu, run_afresh};
 use crate::cpu::registers::{self, Protections};
-use crate::cpu::{tables, vectors};
+use crate::cpu::tables;
 use crate::devices::clock::Clock;
 use crate::devices::exit::Reason;
 use crate::devices::power::refuse;
@@ -172,7 +172,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, BootEr
     // SAFETY: the block is this CPU's.
     let cpu = unsafe { smp::settle(cpu) };
     // SAFETY: the firmware reports an I/O APIC, and no other CPU runs.
-    let io_apic_lines = unsafe { io_apic::set_up(io_apic, com1, vectors::COM1, apic.id()) };
+    let io_apic_lines = unsafe { io_apic::set_up(io_apic, com1, apic.id()) };
     *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, clock, io_apic_lines, protections, root });
     Ok(cpu)
 }

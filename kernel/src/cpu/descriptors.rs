@@ -1,7 +1,10 @@
 //! Segment selectors and interrupt gates.
 //!
 //! `syscall` and `sysret` compute selectors from the two bases of the STAR register, and so fix the order of the
-//! segments.
+//! segments. The selectors of a program are the layer's.
+
+use layer::core::constants;
+use layer::core::geometry::{Geometry, X64};
 
 /// Ring 0 code.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -11,9 +14,9 @@ pub const KERNEL_DATA: u16 = 0x10;
 /// compatibility mode.
 pub const USER_BASE: u16 = 0x18 | 3;
 /// Ring 3 data ([`USER_BASE`] + 8).
-pub const USER_DATA: u16 = 0x20 | 3;
+pub const USER_DATA: u16 = constants::USER_DATA as u16;
 /// Ring 3 code ([`USER_BASE`] + 16).
-pub const USER_CODE: u16 = 0x28 | 3;
+pub const USER_CODE: u16 = X64::USER_CODE as u16;
 /// The task-state segment, which takes two entries of the table.
 pub const TASK_STATE: u16 = 0x30;
 

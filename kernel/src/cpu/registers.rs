@@ -5,6 +5,7 @@ use core::arch::asm;
 use raw_cpuid::CpuId;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
+use x86_64::registers::rflags::{self, RFlags};
 
 /// `IA32_STAR`, `IA32_LSTAR`, `IA32_CSTAR`, `IA32_FMASK`.
 const STAR: u32 = 0xC000_0081;
@@ -152,6 +153,18 @@ pub unsafe fn set_system_call_entries(entry: u64, compatible: u64) {
         Msr::new(LSTAR).write(entry);
         Msr::new(FMASK).write(SYSCALL_CLEARS);
     }
+}
+
+/// The selectors that `sysret` loads into CS and SS.
+pub fn user_selectors() -> (u16, u16) {
+    // SAFETY: every processor with long mode has this register, and reading it has no effect.
+    let base = (unsafe { Msr::new(STAR).read() } >> 48) as u16 | 3;
+    (base + 16, base + 8)
+}
+
+/// Whether this CPU takes interrupts.
+pub fn admits_interrupts() -> bool {
+    rflags::read().contains(RFlags::INTERRUPT_FLAG)
 }
 
 /// Makes GS point to this CPU's block, and sets the program's GS base to 0.

@@ -1,6 +1,8 @@
 //! The processor's exceptions: their names, and which of them push an error code (Intel SDM volume 3, table 6-1). It
 //! also defines the use of the vectors after them.
 
+use layer::core::constants::{COM1_LINE, FIRST_LINE_VECTOR};
+
 /// First vector that is not an exception of the processor.
 pub const FIRST_INTERRUPT: u8 = 32;
 /// Non-maskable interrupt.
@@ -18,14 +20,16 @@ pub const MACHINE_CHECK: u8 = 18;
 /// Breakpoint.
 pub const BREAKPOINT: u8 = 3;
 
-/// Vector of line 0 of the I/O APIC. Line `n` has this vector plus `n`, as in the layer's `ioapic.lines`.
-pub const FIRST_LINE: u8 = 32;
+/// Vector of line 0 of the I/O APIC. Line `n` has this vector plus `n`.
+pub const FIRST_LINE: u8 = FIRST_LINE_VECTOR as u8;
 /// The line of COM1.
-pub const COM1: u8 = FIRST_LINE + 4;
+pub const COM1: u8 = FIRST_LINE + COM1_LINE as u8;
 /// The local APIC's timer.
 pub const TIMER: u8 = 0xE0;
 /// Another CPU has put work before this CPU, which halts.
 pub const WAKE: u8 = 0xE1;
+/// The local APIC has found an error in a message.
+pub const ERROR: u8 = 0xFE;
 /// The local APIC has nothing to deliver after all (a spurious interrupt).
 pub const SPURIOUS: u8 = 0xFF;
 

@@ -3,7 +3,7 @@
 //! [`abi::console`] describes the format of the output.
 
 use super::input::Input;
-use super::uart::{self, Interrupts, Uart};
+use super::uart::{self, Interrupts, Setting, Uart};
 use crate::sync::lock::{Guard, Lock};
 use crate::sync::pending::{self, Work};
 use abi::console::{Encoder, Speaker};
@@ -123,6 +123,11 @@ pub fn lock() -> Guard<'static, Console> {
 /// Whether there is a COM1 that belongs to CPU `cpu`.
 pub fn has_serial(cpu: u32) -> bool {
     cpu == OWNER && HAS_SERIAL.load(Ordering::Relaxed)
+}
+
+/// The settings of COM1, if there is one.
+pub fn serial_setting() -> Option<Setting> {
+    lock().output.serial.as_ref().map(Uart::setting)
 }
 
 /// Takes the received bytes out of COM1, so that its next interrupt can come.

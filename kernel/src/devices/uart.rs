@@ -52,6 +52,15 @@ pub enum Interrupts {
     Received = 1,
 }
 
+/// The settings of a UART that the layer knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// It interrupts as soon as a byte has come.
+    pub interrupts: bool,
+    /// The divisor is accessible, in place of the data.
+    pub divisor: bool,
+}
+
 /// A UART that has been set up.
 #[derive(Debug)]
 pub struct Uart {
@@ -119,6 +128,12 @@ impl Uart {
                 silent += 1;
             }
         }
+    }
+
+    /// Its settings.
+    pub fn setting(&self) -> Setting {
+        let divisor = self.read(FORMAT) & DIVISOR != 0;
+        Setting { interrupts: self.read(INTERRUPTS) & Interrupts::Received as u8 != 0, divisor }
     }
 
     /// The oldest received byte, if there is one.

@@ -163,7 +163,10 @@ impl Fields {
     }
 }
 
-/// Handles an NMI or a machine check that came while the guest ran, as if it came now.
+/// Handles an NMI or a machine check that came while the guest ran, as if it came now. The last report names this
+/// function.
+#[cold]
+#[inline(never)]
 fn raise(vector: u8) {
     // SAFETY: the gates of both vectors lead to the last report, on stacks of their own.
     unsafe {

@@ -12,6 +12,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use layer::objects::vmx::vmcs::{FIELDS, Vmcs};
 use raw_cpuid::CpuId;
+use x86_64::instructions::segmentation::{CS, Segment};
 use x86_64::instructions::tables::{sgdt, sidt};
 use x86_64::registers::control::{Cr0, Cr4};
 use x86_64::registers::model_specific::{Efer, Msr};
@@ -110,6 +111,30 @@ pub fn field(key: u32) -> u64 {
     }
 }
 
+/// What this CPU has now in the register that an exit loads from `field`. `None` if the field is no register of the
+/// host, or if its register has another value while the kernel runs: the selectors of data, which are the program's;
+/// CR3, which is that of the running thread; RSP.
+pub fn register(field: Vmcs) -> Option<u64> {
+    match field {
+        Vmcs::HostCsSelector => Some(CS::get_reg().0.into()),
+        Vmcs::HostTrSelector => Some(task_register().into()),
+        Vmcs::HostCr0
+        | Vmcs::HostCr4
+        | Vmcs::HostFsBase
+        | Vmcs::HostGsBase
+        | Vmcs::HostTrBase
+        | Vmcs::HostGdtrBase
+        | Vmcs::HostIdtrBase
+        | Vmcs::HostSysenterCs
+        | Vmcs::HostSysenterEsp
+        | Vmcs::HostSysenterEip
+        | Vmcs::HostPat
+        | Vmcs::HostEfer
+        | Vmcs::HostPerfGlobalCtrl => Some(self::field(field as u32)),
+        _ => None,
+    }
+}
+
 /// The root of the page map in use, with its flags.
 #[inline(always)]
 pub(super) fn cr3() -> u64 {
@@ -117,6 +142,14 @@ pub(super) fn cr3() -> u64 {
     // SAFETY: it only reads a register.
     unsafe { asm!("mov {}, cr3", out(reg) root, options(nomem, nostack, preserves_flags)) };
     root
+}
+
+/// The selector of the task state in use.
+fn task_register() -> u16 {
+    let selector: u16;
+    // SAFETY: it only reads a register.
+    unsafe { asm!("str {:x}", out(reg) selector, options(nomem, nostack, preserves_flags)) };
+    selector
 }
 
 /// The value of a model-specific register that the processor has.

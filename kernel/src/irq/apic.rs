@@ -15,13 +15,26 @@ const ADDRESS: u64 = 0xffff_ffff_f000;
 
 /// Registers, by offset.
 const ID: u64 = 0x20;
+/// Bits 16 to 23 are the number of the last entry of the local vector table.
+const VERSION: u64 = 0x30;
+const PRIORITY: u64 = 0x80;
 const END_OF_INTERRUPT: u64 = 0xB0;
+/// The logical number is the top byte.
+const LOGICAL: u64 = 0xD0;
 const SPURIOUS: u64 = 0xF0;
+/// The first of eight registers, 16 bytes apart, with a bit for each vector whose interrupt is being handled.
+const IN_SERVICE: u64 = 0x100;
+/// The errors that were found before the last write to the register.
+const ERRORS: u64 = 0x280;
 const COMMAND_LOW: u64 = 0x300;
 const COMMAND_HIGH: u64 = 0x310;
 const TIMER: u64 = 0x320;
+/// Entry 4 of the local vector table: the performance counters.
+const COUNTERS: u64 = 0x340;
 const LINT0: u64 = 0x350;
 const LINT1: u64 = 0x360;
+/// The entry of the APIC's own errors.
+const ERROR: u64 = 0x370;
 const TIMER_START: u64 = 0x380;
 const TIMER_LEFT: u64 = 0x390;
 const TIMER_DIVIDER: u64 = 0x3E0;
@@ -44,6 +57,45 @@ const PENDING_TRIES: u32 = 1_000_000;
 
 /// Physical address of the registers; each CPU finds its own APIC there. 0 before the first [`LocalApic::enable`].
 static REGISTERS: AtomicU64 = AtomicU64::new(0);
+
+/// The part of the description of every local APIC in which machines differ. [`LocalApic::enable`] writes it to the
+/// registers, and the layer's `lapic` has the same values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Description {
+    /// Vector of spurious interrupts.
+    pub spurious: u8,
+    /// Vector of errors.
+    pub error: u8,
+    /// Whether input 1, which brings NMIs, is masked.
+    pub lint1_masked: bool,
+}
+
+/// The description of every local APIC.
+pub const DESCRIPTION: Description =
+    Description { spurious: vectors::SPURIOUS, error: vectors::ERROR, lint1_masked: false };
+
+/// What the registers of a local APIC say, except for those of its timer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct State {
+    /// The values in which machines differ.
+    pub description: Description,
+    /// Number of the last entry of the local vector table.
+    pub last_entry: u8,
+    /// Whether the APIC is enabled.
+    pub enabled: bool,
+    /// Whether input 0 is masked.
+    pub lint0_masked: bool,
+    /// Whether the performance counters' input is masked, or missing.
+    pub counters_masked: bool,
+    /// The logical number.
+    pub logical: u8,
+    /// The task priority.
+    pub priority: u32,
+    /// The errors that were found.
+    pub errors: u32,
+    /// Whether an interrupt is being handled, so that its end is outstanding.
+    pub in_service: bool,
+}
 
 /// Why the kernel cannot drive the local APIC as the firmware left it (the environment's fault).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -68,7 +120,8 @@ pub struct LocalApic {
 }
 
 impl LocalApic {
-    /// Enables this CPU's APIC. All its inputs are masked, except the one for NMIs.
+    /// Enables this CPU's APIC as [`DESCRIPTION`] says. Its inputs are masked, except the one for NMIs, and it takes
+    /// interrupts of any priority.
     pub fn enable() -> Result<LocalApic, Unusable> {
         // SAFETY: reading this register, which every processor with an APIC has, has no effect.
         let base = unsafe { Msr::new(APIC_BASE).read() };
@@ -80,10 +133,47 @@ impl LocalApic {
         }
         let apic = LocalApic { registers: base & ADDRESS };
         REGISTERS.store(apic.registers, Ordering::Relaxed);
-        apic.write(SPURIOUS, ENABLE | u32::from(vectors::SPURIOUS));
+        let Description { spurious, error, lint1_masked } = DESCRIPTION;
+        apic.write(SPURIOUS, ENABLE | u32::from(spurious));
         apic.write(LINT0, MASKED);
-        apic.write(LINT1, NMI);
+        apic.write(LINT1, NMI | if lint1_masked { MASKED } else { 0 });
+        // Whatever the firmware has done wrong is forgotten.
+        apic.write(ERRORS, 0);
+        apic.write(ERROR, error.into());
+        if apic.has_counters() {
+            apic.write(COUNTERS, MASKED);
+        }
+        apic.write(LOGICAL, 0);
+        apic.write(PRIORITY, 0);
         Ok(apic)
+    }
+
+    /// Number of the last entry of the local vector table.
+    pub fn last_entry(self) -> u8 {
+        (self.read(VERSION) >> 16) as u8
+    }
+
+    fn has_counters(self) -> bool {
+        self.last_entry() >= 4
+    }
+
+    /// What the registers say.
+    pub fn state(self) -> State {
+        let masked = |register| self.read(register) & MASKED != 0;
+        let (spurious, error) = (self.read(SPURIOUS), self.read(ERROR));
+        // A write makes the register show the errors that were found since the last one.
+        self.write(ERRORS, 0);
+        State {
+            description: Description { spurious: spurious as u8, error: error as u8, lint1_masked: masked(LINT1) },
+            last_entry: self.last_entry(),
+            enabled: spurious & ENABLE != 0,
+            lint0_masked: masked(LINT0),
+            counters_masked: !self.has_counters() || masked(COUNTERS),
+            logical: (self.read(LOGICAL) >> 24) as u8,
+            priority: self.read(PRIORITY),
+            errors: self.read(ERRORS),
+            in_service: (0..8).any(|row| self.read(IN_SERVICE + 16 * row) != 0),
+        }
     }
 
     /// This CPU's APIC, which has been enabled before.

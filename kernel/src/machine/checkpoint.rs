@@ -6,9 +6,9 @@
 //! to hold. A CPU that finds a request for a checkpoint becomes its leader. Each other CPU joins when it becomes
 //! quiescent. Idle CPUs become quiescent because they are woken, and programs enter the kernel when their time slices
 //! end. The leader writes the shared state. Then each CPU in turn writes the state that it owns, which no other CPU
-//! touches. Then all CPUs continue.
+//! touches, and what its hardware has in place of what this state says of it. Then all CPUs continue.
 use super::com2::Line;
-use super::{Metal, platform};
+use super::{Metal, hardware, platform};
 use crate::cpu::block;
 use crate::cpu::running;
 use crate::devices::exit::Reason;
@@ -173,7 +173,8 @@ fn write(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     // Before its first program, a CPU uses the kernel's own page map, which belongs to no thread.
     let map = platform().spaces.space(root).map_or(0, |thread| thread as u32);
     let mut line = LINE.lock();
-    write_own(&mut *line, &mut layer.own, Situation { cpu: me, user, map });
+    let situation = Situation { cpu: me, user, map };
+    write_own(&mut *line, &mut layer.own, situation, |own, tell| hardware::compare(own, user, tell));
     line.flush();
 }
 

@@ -4,8 +4,9 @@
 //! has the hardware's answers to the layer, with `system` for system calls and [`serial`] for the UART. `fields` gives
 //! each field its storage (the table below), on the [`Platform`] that boot has found; `state` makes the whole state at
 //! boot. [`guest`] turns virtualisation on and runs a CPU's guest. `program_table` counts the programs, and
-//! [`checkpoint`] writes the state to a watcher, over `com2`. Two modules stand beside the main loop: `short_path` is a second version of one system call that takes fewer
-//! instructions, and [`fault_injection`] lets images break the state.
+//! [`checkpoint`] writes the state to a watcher, over `com2`, and `hardware` compares what the layer says of the
+//! hardware with the hardware. Two modules stand beside the main loop: `short_path` is a second version of one system
+//! call that takes fewer instructions, and [`fault_injection`] lets images break the state.
 //!
 //! No code here decides what a primitive does. The table shows, for each storage, why different entries are
 //! different memory:
@@ -48,6 +49,7 @@ mod com2;
 pub mod fault_injection;
 mod fields;
 pub mod guest;
+mod hardware;
 pub mod hooks;
 mod lines;
 mod locks;

@@ -2,12 +2,13 @@
 use super::locks::Locks;
 use super::metal::Metal;
 use super::platform::{Place, Platform};
+use crate::irq::apic::{DESCRIPTION, Description, LocalApic};
 use crate::storage::Of;
 use crate::storage::channels::{self, Pool};
 use crate::sync::lock::Lock;
 use layer::core::constants::{NUM_CHAN, NUM_CV, PAGE_SIZE, TOTAL_CPU};
 use layer::core::machine::Object;
-use layer::core::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::core::state::{Boot, Cpu, IoApic, Lapic, Own, Shared};
 use layer::objects::channel::pool::Channels;
 use layer::objects::page_alloc::table::AllocTable;
 use layer::objects::queue::{Queue, Threads};
@@ -35,5 +36,13 @@ pub fn shared(platform: &'static Platform) -> &'static Shared<Metal> {
 pub fn processor(platform: &'static Platform, shared: &'static Shared<Metal>, cpu: u32) -> Cpu<'static, Metal> {
     let lines = platform.io_apic_lines;
     let ioapic = IoApic { max_intr: lines - 1, irqs: lines, enables: lines, init: false };
-    Cpu { own: Own::init_adt(Place { platform, cpu }, cpu, ioapic), shared }
+    let Description { spurious, error, lint1_masked } = DESCRIPTION;
+    let lapic = Lapic {
+        max_lvt: LocalApic::here().last_entry().into(),
+        spurious: spurious.into(),
+        error_irq: error.into(),
+        lint1_mask: lint1_masked,
+        ..Lapic::reset()
+    };
+    Cpu { own: Own::init_adt(Place { platform, cpu }, cpu, ioapic, lapic), shared }
 }

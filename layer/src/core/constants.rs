@@ -73,14 +73,14 @@ pub const GUEST_MEMORY: u32 = 512 << 20;
 pub const EPT_DIRS: u32 = MAX_PAGE / EPT_ENTRIES;
 /// I/O APIC lines are below this.
 pub const IOAPIC_LINES: u32 = 24;
-/// Last entry of the local APIC's vector table.
+/// Vector of line 0 of the I/O APIC; line `n` has this vector plus `n`.
+pub const FIRST_LINE_VECTOR: u32 = 32;
+/// The reference's last entry of the local APIC's vector table.
 pub const LAPIC_MAX_LVT: u32 = 5;
-/// Vector of the local APIC's spurious interrupts.
+/// The reference's vector of the local APIC's spurious interrupts.
 pub const SPURIOUS_VECTOR: u32 = 39;
-/// Vector of the local APIC's errors.
+/// The reference's vector of the local APIC's errors.
 pub const ERROR_VECTOR: u32 = 50;
-/// User code selector (`CPU_GDT_UCODE`).
-pub const USER_CODE: u32 = 0x1B;
 /// User data selector (`CPU_GDT_UDATA`).
 pub const USER_DATA: u32 = 0x23;
 /// Interrupt flag of EFLAGS (`FL_IF`).

@@ -7,7 +7,9 @@
 //! - [`SCALAR`], object, row, name, value: a value that is not in a map;
 //! - [`ROW`], field, the words of a row (their number, then each), runs: the values of the map at the keys that begin
 //!   with the row, in order. A run is the number of equal values, then the number of leaves of the value, then each
-//!   leaf. A run of 0 keys ends the row.
+//!   leaf. A run of 0 keys ends the row;
+//! - [`DIFFERENCE`], field, the words of a key (their number, then each), leaf, two values: the hardware has the second
+//!   one, but the layer says that it has the first ([`Compared`]).
 //!
 //! The state itself determines which values are in the dump: [`Object::words`], [`Data::encode`]. Empty queues are
 //! left out, and so are page maps without entries.
@@ -27,6 +29,8 @@ pub const END: u64 = 0;
 pub const SCALAR: u64 = 1;
 /// A row of a map.
 pub const ROW: u64 = 2;
+/// A value of the layer that is not that of the hardware.
+pub const DIFFERENCE: u64 = 3;
 /// Object name of the values that a CPU owns.
 pub const OWN: &str = "own";
 /// Object name of the machine's own values: those of [`machine`].
@@ -51,6 +55,8 @@ pub mod machine {
     pub const ENTRIES: &str = "entries";
     /// How often programs have entered the kernel by a system call.
     pub const CALLS: &str = "calls";
+    /// For a CPU: how many values of the layer were compared with the hardware.
+    pub const COMPARED: &str = "compared";
 }
 
 /// A machine whose values are numbers.
@@ -127,6 +133,16 @@ impl<O: Out> Writer<'_, O> {
         self.number(row.into());
         self.text(name);
         self.number(value);
+    }
+
+    fn difference(&mut self, Compared { field, key, leaf, layer, hardware }: Compared<'_>) {
+        self.number(DIFFERENCE);
+        self.text(field);
+        self.number(key.len() as u64);
+        key.iter().for_each(|&word| self.number(word.into()));
+        self.text(leaf);
+        self.number(layer);
+        self.number(hardware);
     }
 
     /// Writes a row: the values that `get` returns for the last coordinate.
@@ -231,6 +247,21 @@ pub fn write_shared<M: Concrete>(
     out.number(END);
 }
 
+/// A value about the hardware: what the layer says, and what the hardware has.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared<'a> {
+    /// The field, or the name of a value in no map.
+    pub field: &'a str,
+    /// The key in the field.
+    pub key: &'a [u32],
+    /// The leaf of the value; empty if it has only one.
+    pub leaf: &'a str,
+    /// What the layer says.
+    pub layer: u64,
+    /// What the hardware has.
+    pub hardware: u64,
+}
+
 /// The situation of a quiescent CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation {
@@ -242,8 +273,14 @@ pub struct Situation {
     pub map: u32,
 }
 
-/// Writes the state that a CPU owns.
-pub fn write_own<M: Concrete>(out: &mut impl Out, own: &mut Own<M>, Situation { cpu, user, map }: Situation) {
+/// Writes the state that a CPU owns. `compare` passes on all that the layer says of this CPU's hardware, with what the
+/// hardware has; the differences are written.
+pub fn write_own<M: Concrete>(
+    out: &mut impl Out,
+    own: &mut Own<M>,
+    Situation { cpu, user, map }: Situation,
+    compare: impl FnOnce(&Own<M>, &mut dyn FnMut(Compared<'_>)),
+) {
     let mut out = Writer(out);
     out.number(u64::from(cpu) + 1);
     out.scalar(MACHINE, cpu, machine::USER, user.into());
@@ -269,6 +306,14 @@ pub fn write_own<M: Concrete>(out: &mut impl Out, own: &mut Own<M>, Situation { 
     for thread in (0..NUM_PROC).filter(|&thread| thread != 0 && root(thread) == cpu + 1) {
         write_page_map(&mut out, own, thread);
     }
+    let mut compared = 0;
+    compare(own, &mut |value| {
+        compared += 1;
+        if value.layer != value.hardware {
+            out.difference(value);
+        }
+    });
+    out.scalar(MACHINE, cpu, machine::COMPARED, compared);
     out.number(END);
 }
 

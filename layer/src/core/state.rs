@@ -19,7 +19,8 @@ pub struct Own<M: Machine> {
     pub cur: M::Word,
     /// Physical pages managed.
     pub nps: M::Word,
-    /// Interrupts are enabled on this CPU.
+    /// Interrupts are enabled on this CPU. The flag is that of the programs: while the kernel executes, the processor's
+    /// own flag is clear (P38).
     pub intr_flag: M::Flag,
     /// The address and the instruction of the last page fault (`ti`).
     pub ti: TrapInfo<M>,
@@ -193,34 +194,36 @@ pub struct Lapic<M: Machine> {
 }
 
 impl<M: Machine> Lapic<M> {
-    /// The local APIC as the machine's firmware leaves it.
+    /// The local APIC before `sched_init`. The four values that differ between machines, `max_lvt`, `spurious`,
+    /// `lint1_mask` and `error_irq`, are the reference's.
     pub fn reset() -> Self {
         Lapic {
             esr: 0.into(),
             eoi: false.into(),
             max_lvt: LAPIC_MAX_LVT.into(),
             enable: false.into(),
-            spurious: 0.into(),
+            spurious: SPURIOUS_VECTOR.into(),
             lint0_mask: false.into(),
-            lint1_mask: false.into(),
+            lint1_mask: true.into(),
             pcint_mask: false.into(),
             ldr: 0.into(),
-            error_irq: 0.into(),
+            error_irq: ERROR_VECTOR.into(),
             esr_clr_pen: false.into(),
             tpr: 0.into(),
         }
     }
 
-    /// The local APIC as `sched_init` sets it up: enabled, with all inputs masked (reference, section 6.2).
+    /// The local APIC as `sched_init` sets it up: enabled, with its inputs masked (reference, section 6.2). The
+    /// vectors, and whether input 1 is masked, are as the machine describes them (P43).
     pub fn set_up(self) -> Self {
         Lapic {
             enable: true.into(),
-            spurious: SPURIOUS_VECTOR.into(),
             lint0_mask: true.into(),
-            lint1_mask: true.into(),
             pcint_mask: true.into(),
-            error_irq: ERROR_VECTOR.into(),
             max_lvt: self.max_lvt,
+            spurious: self.spurious,
+            lint1_mask: self.lint1_mask,
+            error_irq: self.error_irq,
             ..Lapic::reset()
         }
     }
@@ -277,9 +280,9 @@ pub struct Cpu<'m, M: Machine> {
 impl<M: Machine> Own<M> {
     /// The state of CPU `cpu` before `sched_init` (`init_adt`; reference, section 6.1).
     ///
-    /// The contents of the hardware's own memory (page tables, physical bytes) are left as they are. According to
-    /// the ghost state, none of these contents have been written.
-    pub fn init_adt(place: M::Place, cpu: M::Word, ioapic: IoApic<M>) -> Self {
+    /// `ioapic` and `lapic` describe the machine. The contents of the hardware's own memory (page tables, physical
+    /// bytes) are left as they are. According to the ghost state, none of these contents have been written.
+    pub fn init_adt(place: M::Place, cpu: M::Word, ioapic: IoApic<M>, lapic: Lapic<M>) -> Self {
         let mut ac = <M as Storage<Containers>>::at(place);
         ac.define(|_| Container {
             quota: 0.into(),
@@ -308,7 +311,7 @@ impl<M: Machine> Own<M> {
             console: Ring::empty(),
             cons_buf,
             ioapic,
-            lapic: Lapic::reset(),
+            lapic,
             ac,
             dirs: <M as Storage<Directories>>::at(place),
             tables: <M as Storage<PageTables>>::at(place),

@@ -42,12 +42,26 @@ fn boot<G: Geometry>() -> Boot<Sym<G>> {
     Boot { nps: word("boot.nps"), norm: word("boot.norm") }
 }
 
+fn flag(name: &str) -> SymFlag {
+    SymFlag(engine(|e| e.arena.var(name, Range::Bool)))
+}
+
 fn io_apic<G: Geometry>() -> IoApic<Sym<G>> {
     IoApic {
         max_intr: word("ioapic.max_intr"),
         irqs: word("ioapic.irqs"),
         enables: word("ioapic.enables"),
-        init: SymFlag(engine(|e| e.arena.var("ioapic.init", Range::Bool))),
+        init: flag("ioapic.init"),
+    }
+}
+
+fn local_apic<G: Geometry>() -> Lapic<Sym<G>> {
+    Lapic {
+        max_lvt: word("lapic.max_lvt"),
+        spurious: word("lapic.spurious"),
+        lint1_mask: flag("lapic.lint1_mask"),
+        error_irq: word("lapic.error_irq"),
+        ..Lapic::reset()
     }
 }
 
@@ -197,7 +211,7 @@ impl<G: Geometry> State<G> {
         let cpu = word("current_CPU_ID");
         let boot = boot::<G>();
         State {
-            own: Own::init_adt(Origin::START, cpu, io_apic()),
+            own: Own::init_adt(Origin::START, cpu, io_apic(), local_apic()),
             at: AllocTable::boot(Origin::START, boot.nps),
             pending: layer::core::machine::Object::new(Origin::START),
             channels: Channels::boot(Origin::START),

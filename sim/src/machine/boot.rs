@@ -4,7 +4,7 @@ use super::lock::{LockArray, SharedChannels, SharedLinks};
 use super::{platform, tlb};
 use layer::core::constants::*;
 use layer::core::machine::Object;
-use layer::core::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::core::state::{Boot, Cpu, IoApic, Lapic, Own, Shared};
 use layer::objects::channel::pool::Channels;
 use layer::objects::page_alloc::table::AllocTable;
 use layer::objects::queue::{Queue, Threads};
@@ -24,10 +24,10 @@ pub fn shared() -> Shared<Sim> {
     }
 }
 
-/// CPU `cpu` before `sched_init`, with an I/O APIC of 24 lines.
+/// CPU `cpu` before `sched_init`, with an I/O APIC of 24 lines and the reference's local APIC.
 pub fn processor(shared: &Shared<Sim>, cpu: u32) -> Cpu<'_, Sim> {
     tlb::switch_on(cpu);
     let lines = IOAPIC_LINES;
     let ioapic = IoApic { max_intr: lines - 1, irqs: lines, enables: lines, init: false };
-    Cpu { own: Own::init_adt((), cpu, ioapic), shared }
+    Cpu { own: Own::init_adt((), cpu, ioapic, Lapic::reset()), shared }
 }

@@ -5,7 +5,8 @@ use crate::x86::{self, Bus, CodeStamp, Gpr, Registers, Size, Step, Trap};
 use abi::Reason;
 use domain::Map;
 use layer::core::call::{Access, Chunk};
-use layer::core::constants::{PAGE_SIZE, UCTXT_SIZE, USER_CODE, USER_DATA, slot};
+use layer::core::constants::{PAGE_SIZE, UCTXT_SIZE, USER_DATA, slot};
+use layer::core::geometry::{Geometry, X64};
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
 use layer::objects::memory::{exec_fetch_by, exec_load_by, exec_store_by};
@@ -237,7 +238,7 @@ pub fn trap_registers(registers: &Registers, departure: Departure) -> [u64; UCTX
         (slot::DS, USER_DATA.into()),
         (slot::TRAPNO, number),
         (slot::EIP, registers.rip),
-        (slot::CS, USER_CODE.into()),
+        (slot::CS, X64::USER_CODE.into()),
         (slot::EFLAGS, registers.rflags),
         (slot::SS, USER_DATA.into()),
     ];

@@ -1,10 +1,11 @@
 //! The selectors in the segment registers.
 use iced_x86::Register;
+use layer::core::constants;
+use layer::core::geometry::{Geometry, X64};
 
-/// The selectors of a program's code and data, as in `kernel/src/cpu/descriptors.rs`. The layer's constants are those
-/// of the reference, which has another code segment.
-pub(super) const USER_CODE: u16 = 0x28 | 3;
-pub(super) const USER_DATA: u16 = 0x20 | 3;
+/// The selectors of a program's code and data.
+pub(super) const USER_CODE: u16 = X64::USER_CODE as u16;
+pub(super) const USER_DATA: u16 = constants::USER_DATA as u16;
 
 /// The selectors in the segment registers that a program can change.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,6 +3,7 @@ use crate::machine::{Processor, assert_invariant, boot, memory, off};
 use domain::Map;
 use layer::core::constants::*;
 use layer::core::fields::{LockState, Pde, kind};
+use layer::core::geometry::{Geometry, Reference};
 use layer::core::stuck::Stuck;
 use layer::objects::boot::sched_init;
 use layer::objects::interrupt::cli;
@@ -206,7 +207,7 @@ const _: () = {
     assert!(CHANNEL_LOCKS == 1 + NUM_CHAN && LOCK_RANGE == 1 + 2 * NUM_CHAN && LOCK_BOUND == 10);
     assert!(CONSOLE_BUFFER_SIZE == 512 && SERIAL_HW_BUF_SIZE == 12);
     assert!(INTR_DISABLE_REC_MAX == 100 && NEXT_SEND_MAX_REC == 12_800);
-    assert!(USER_CODE == 27 && USER_DATA == 35 && FL_IF == 0x200);
+    assert!(Reference::USER_CODE == 27 && USER_DATA == 35 && FL_IF == 0x200);
     // The reference's 17 words and R8 to R15 (P45).
     assert!(UCTXT_SIZE == 17 + 8 && VMX_SIZE == 36 + 8 && VMXINFO_SIZE == 15);
 };

@@ -21,7 +21,8 @@ pub struct Behaviour {
     /// Names of programs that run as their manifests say and as on the hosted machine; an empty list means the usual
     /// ones, and `None` means that no programs run. The boot archive holds all programs.
     pub programs: Option<&'static [&'static str]>,
-    /// Numbers of facts that the checkpoints must find broken while all programs run; usually none.
+    /// Numbers of facts, or names of values of the hardware, that the checkpoints must find broken while all programs
+    /// run; usually none.
     pub broken: &'static [&'static str],
     /// Whether there is a boot archive, and with it symbols.
     pub archive: bool,

@@ -133,7 +133,8 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
 /// Time between two checkpoints while the kernel runs.
 const CHECKPOINTS: Duration = Duration::from_millis(100);
 
-/// Boots an image that has a bug, with all programs. The checkpoints must find the facts that the bug breaks.
+/// Boots an image that has a bug, with all programs. The checkpoints must find the facts that the bug breaks, or the
+/// values of the hardware that are not the layer's.
 fn try_watching(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
     let job = Job::new(&[], Machine::with_guests(behaviour.cpus))?;
     let Behaviour { emulator, image, kind, timeout, .. } = *behaviour;

@@ -200,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_check_is_the_hosts() {
+        let exit = translate(Report { code: MACHINE_CHECK, ..Report::default() });
+        assert_eq!((exit.reason, exit.for_host), (reason::EXCEPTION, Some(18)));
+        let nmi = translate(Report { code: 0x61, ..Report::default() });
+        assert_eq!((nmi.reason, nmi.for_host), (reason::EXCEPTION, None), "the processor itself raises it in the host");
+    }
+
+    #[test]
     fn events_keep_their_error_codes() {
         let fault = 0x8000_0B0E | 5 << 32;
         let event = translate(Report { code: 0x400, event: fault, ..Report::default() }).event;

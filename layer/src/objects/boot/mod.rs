@@ -63,8 +63,10 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
     own.dirs.define(|[n, i]| if n == 0 || !is_user_directory::<M>(i) { Pde::Id } else { Pde::UnPresent });
     // P39: the line of the UART is enabled on the CPU that has the UART.
     let serial_exists = own.serial_exists;
-    own.lines
-        .define(move |[line]| Line { irq: line + 32, enabled: (line == COM1_LINE && serial_exists.holds()).into() });
+    own.lines.define(move |[line]| Line {
+        irq: line + FIRST_LINE_VECTOR,
+        enabled: (line == COM1_LINE && serial_exists.holds()).into(),
+    });
     own.ioapic = IoApic { init: true.into(), ..own.ioapic };
     own.lapic = own.lapic.set_up();
     own.cur = own.cpu + 1;

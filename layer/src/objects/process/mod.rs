@@ -4,6 +4,7 @@ pub mod spec;
 use crate::core::call::{Answer, Call};
 use crate::core::constants::*;
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::log::{Event, Log};
 use crate::core::machine::{Links, Machine};
 use crate::core::state::{Cpu, Own};
@@ -76,7 +77,7 @@ fn begin_at<M: Machine>(own: &mut Own<M>, child: M::Word, code: M::Wide) -> M::W
         (slot::SS, USER_DATA),
         (slot::ES, USER_DATA),
         (slot::DS, USER_DATA),
-        (slot::CS, USER_CODE),
+        (slot::CS, M::Geometry::USER_CODE),
         (slot::ESP, STACK_TOP),
         (slot::EFLAGS, FL_IF),
     ] {

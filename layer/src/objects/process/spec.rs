@@ -53,7 +53,7 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
             let given = [
                 (slot::ESP, STACK_TOP),
                 (slot::EFLAGS, FL_IF),
-                (slot::CS, USER_CODE),
+                (slot::CS, M::Geometry::USER_CODE),
                 (slot::SS, USER_DATA),
                 (slot::DS, USER_DATA),
                 (slot::ES, USER_DATA),

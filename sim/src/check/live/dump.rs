@@ -6,11 +6,14 @@ use crate::state::snapshot::Snapshot;
 use crate::state::values::{Each, leaves};
 use domain::{Count, Data, Field, Key, Map, Source};
 use layer::core::constants::{NUM_CV, TOTAL_CPU};
-use layer::core::dump::{END, MACHINE, OWN, ROW, SCALAR, machine};
+use layer::core::dump::{DIFFERENCE, END, MACHINE, OWN, ROW, SCALAR, machine};
+use layer::core::fields::VmcsFields;
 use layer::core::machine::Object;
 use layer::objects::page_alloc::table::AllocTable;
 use layer::objects::queue::{Family, Pending, Sleeping};
+use layer::objects::vmx::vmcs::FIELDS;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -66,6 +69,37 @@ pub struct Part {
     pub scalars: BTreeMap<(String, u32, String), u64>,
     /// The rows of maps.
     pub rows: Vec<DumpRow>,
+    /// What the layer says of the hardware and the hardware does not have.
+    pub differences: Vec<Difference>,
+}
+
+/// A value of the layer that is not that of the hardware.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// The field.
+    pub field: String,
+    /// The key in the field.
+    pub key: Vec<u32>,
+    /// The leaf of the value; empty if it has only one.
+    pub leaf: String,
+    /// What the layer says.
+    pub layer: u64,
+    /// What the hardware has.
+    pub hardware: u64,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.field)?;
+        for &word in &self.key {
+            match FIELDS.get(word as usize) {
+                Some(row) if self.field == <VmcsFields as Field<Sim>>::NAME => write!(formatter, "[{:?}]", row.field)?,
+                _ => write!(formatter, "[{word}]")?,
+            }
+        }
+        let dot = if self.leaf.is_empty() { "" } else { "." };
+        write!(formatter, "{dot}{}", self.leaf)
+    }
 }
 
 /// A row of a map.
@@ -123,6 +157,12 @@ impl<R: Read> Reader<R> {
         String::from_utf8(bytes).map_err(|_| DumpError::Name)
     }
 
+    /// The words of a key or of a part of one.
+    fn words(&mut self) -> Result<Vec<u32>, DumpError> {
+        let count = self.count()?;
+        (0..count).map(|_| self.word()).collect()
+    }
+
     fn part(&mut self, expected: u64) -> Result<Part, DumpError> {
         match self.number()? {
             got if got == expected => self.items(),
@@ -140,8 +180,7 @@ impl<R: Read> Reader<R> {
                     part.scalars.insert(key, self.number()?);
                 }
                 ROW => {
-                    let (field, words) = (self.text()?, self.count()?);
-                    let prefix = (0..words).map(|_| self.word()).collect::<Result<_, _>>()?;
+                    let (field, prefix) = (self.text()?, self.words()?);
                     let mut runs = Vec::new();
                     loop {
                         let length = self.word()?;
@@ -152,6 +191,11 @@ impl<R: Read> Reader<R> {
                         runs.push((length, (0..leaves).map(|_| self.number()).collect::<Result<_, _>>()?));
                     }
                     part.rows.push(DumpRow { field, prefix, runs });
+                }
+                DIFFERENCE => {
+                    let (field, key, leaf) = (self.text()?, self.words()?, self.text()?);
+                    let (layer, hardware) = (self.number()?, self.number()?);
+                    part.differences.push(Difference { field, key, leaf, layer, hardware });
                 }
                 other => return Err(DumpError::Item(other)),
             }

@@ -3,11 +3,11 @@
 //! For such a state we can only check that *there is* ghost state with which the invariant holds. A quiescent kernel
 //! writes a [`Dump`] of its real state. Ghost state is reconstructed from the facts that define it (`rebuild`). Then
 //! the checker of the hosted machine ([`crate::check`]) evaluates the same facts. In addition, every page is
-//! accounted for ([`Pages`]).
+//! accounted for ([`Pages`]), and what the layer says of the hardware is what the hardware has ([`Problem::Differs`]).
 mod dump;
 mod rebuild;
 
-pub use dump::{Dump, DumpError, DumpRow, Part};
+pub use dump::{Difference, Dump, DumpError, DumpRow, Part};
 
 use crate::check::facts::{Violation, check};
 use crate::machine::sparse::Cells;
@@ -75,6 +75,8 @@ pub struct Checkpoint {
     pub problems: Vec<Problem>,
     /// The uses of the pages.
     pub pages: Pages,
+    /// How many values of the layer were compared with the hardware, on all CPUs.
+    pub compared: u64,
 }
 
 /// A problem that is not a violated fact.
@@ -92,6 +94,13 @@ pub enum Problem {
         /// The number of them.
         count: usize,
     },
+    /// The layer says something else of the hardware than the hardware has.
+    Differs {
+        /// The CPU.
+        cpu: u32,
+        /// The value.
+        value: Difference,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -103,6 +112,11 @@ impl fmt::Display for Problem {
             Problem::Strays { first, count } => {
                 write!(formatter, "{count} pages were handed out and are charged to no container, the first is {first}")
             }
+            Problem::Differs { cpu, value } => write!(
+                formatter,
+                "{value} (CPU {cpu}): {:#x} in the layer, but {:#x} in the hardware",
+                value.layer, value.hardware
+            ),
         }
     }
 }
@@ -158,16 +172,22 @@ impl Checkpoint {
     pub fn of(dump: &Dump) -> Result<Checkpoint, DumpError> {
         let count = |name| dump.shared.machine(0, name);
         let counts = Counts { entries: count(machine::ENTRIES)?, calls: count(machine::CALLS)? };
+        let own = || (0..).zip(&dump.own);
+        let compared = own().map(|(cpu, part)| part.machine(cpu, machine::COMPARED)).sum::<Result<_, _>>()?;
         rebuild(dump, |rest| {
             let facts =
                 (0..).zip(&rest.cpus).flat_map(|(number, cpu)| check(cpu, number, Cells::Written, Class::Entry));
             let held = rest.held.iter().map(|&channel| Problem::Held { channel });
             let strays = rest.strays.iter().min().map(|&first| Problem::Strays { first, count: rest.strays.len() });
+            let differs = own().flat_map(|(cpu, part)| {
+                part.differences.iter().cloned().map(move |value| Problem::Differs { cpu, value })
+            });
             Checkpoint {
                 counts,
                 violations: facts.collect(),
-                problems: held.chain(strays).collect(),
+                problems: held.chain(strays).chain(differs).collect(),
                 pages: account(rest),
+                compared,
             }
         })
     }

@@ -2,7 +2,8 @@
 
 use crate::commands::boots::behaviour::{BOCHS_LIMIT, BUSY_LIMIT, Behaviour, USUAL};
 use crate::host::emulator::Emulator;
-use crate::host::emulator::machine::Parts;
+use crate::host::emulator::machine::{Outcome, Parts};
+use kernel::devices::exit::Reason;
 
 /// Guests run on QEMU.
 const SVM: Behaviour = Behaviour { timeout: BUSY_LIMIT, parts: Parts::GUESTS, ..USUAL };
@@ -58,6 +59,19 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         cpus: 8,
         texts: &["cairn: guests by SVM", "every slice has ended"],
         count: Some(("5 slices have ended", 8)),
+        ..SVM
+    },
+    Behaviour {
+        name: "guest-nmi",
+        image: "try-guest-nmi",
+        cpus: 2,
+        outcome: Outcome::Ended(Reason::Interrupted),
+        texts: &[
+            "CPU 0 runs a guest, for ever",
+            "cairn: stopped from outside",
+            "CPU 0: kernel at 0xffffffff80",
+            "svm_switch+",
+        ],
         ..SVM
     },
     Behaviour {
@@ -138,6 +152,19 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         cpus: 8,
         texts: &["cairn: guests by VT-x", "every slice has ended"],
         count: Some(("5 slices have ended", 8)),
+        ..VT_X
+    },
+    Behaviour {
+        name: "bochs-guest-nmi",
+        image: "try-guest-nmi",
+        cpus: 2,
+        outcome: Outcome::Ended(Reason::Interrupted),
+        texts: &[
+            "CPU 0 runs a guest, for ever",
+            "cairn: stopped from outside",
+            "CPU 0: kernel at 0xffffffff80",
+            "fields::raise+",
+        ],
         ..VT_X
     },
     Behaviour {

@@ -27,4 +27,11 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour { name: "dirty-memory", image: "try-dirty-memory", cpus: 2, ..PROGRAMS },
     Behaviour { name: "mapped-twice", image: "try-mapped-twice", cpus: 2, broken: &["D18"], ..PROGRAMS },
     Behaviour { name: "lost-thread", image: "try-lost-thread", cpus: 2, broken: &["D4.6"], ..PROGRAMS },
+    Behaviour {
+        name: "changed-apic",
+        image: "try-changed-apic",
+        cpus: 2,
+        broken: &["lapic.spurious", "lapic.tpr"],
+        ..PROGRAMS
+    },
 ];
