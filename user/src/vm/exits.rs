@@ -9,7 +9,7 @@ use alloc::string::ToString;
 use core::arch::x86_64::__cpuid;
 use vmm::cpuid::{self, Leaf};
 use vmm::exit::{self, ControlRegister, Reason};
-use vmm::msr;
+use vmm::msr::{self, Read, Refused};
 use vmm::ports::{Event, Size};
 use vmm::report::Report;
 
@@ -95,7 +95,13 @@ impl Vm {
     fn model_specific(&mut self, reads: bool) -> Result<(), Error> {
         let number = self.guest.register(Register::Ecx)?;
         if reads {
-            if let Ok(value) = msr::read(number, self.clock.ticks(self.now())) {
+            let value = match msr::read(number) {
+                Ok(Read::Machine) => return self.guest.read_msr(),
+                Ok(Read::TimeStamp) => Some(self.clock.ticks(self.now())),
+                Ok(Read::Value(value)) => Some(value),
+                Err(Refused) => None,
+            };
+            if let Some(value) = value {
                 self.guest.set_register(Register::Eax, value as u32)?;
                 self.guest.set_register(Register::Edx, (value >> 32) as u32)?;
                 return self.guest.skip();
