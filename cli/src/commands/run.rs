@@ -43,6 +43,9 @@ pub struct Arguments {
     /// a longer time limit
     #[arg(long, conflicts_with = "checked")]
     calls: bool,
+    /// Run only the small guest with this name, on CPU 0 of QEMU or Bochs
+    #[arg(long, value_name = "NAME", conflicts_with = "programs")]
+    guest: Option<String>,
     /// Wait for a debugger before the first instruction, without a time-out
     #[arg(long)]
     gdb: bool,
@@ -111,6 +114,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if arguments.calls && machine != Machine::Qemu {
         return Err(Error::Needs { option: "--calls", machine: "qemu" });
     }
+    if arguments.guest.is_some() && emulator.is_none() {
+        return Err(Error::Needs { option: "--guest", machine: "qemu or bochs" });
+    }
     if arguments.check.is_some() && machine == Machine::Bochs {
         return Err(Error::Needs { option: "--check", machine: "qemu or sim" });
     }
@@ -118,7 +124,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return Err(Error::NotInstalled(emulator.name()));
     }
     let guests = emulator.is_some();
-    let job = Job::new(&arguments.programs, manifest::Machine { cpus: arguments.cpus, guests })?;
+    let job = match &arguments.guest {
+        Some(name) => Job::guest(name, arguments.cpus)?,
+        None => Job::new(&arguments.programs, manifest::Machine { cpus: arguments.cpus, guests })?,
+    };
     let timeout = (!arguments.gdb).then(|| Duration::from_secs(arguments.timeout));
     let ran = match emulator {
         Some(emulator) => {

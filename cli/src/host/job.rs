@@ -11,7 +11,7 @@ use crate::host::linux::{self, Linux};
 use crate::host::watch::{Watch, Watched};
 use crate::host::workspace;
 use kernel::devices::exit::Reason;
-use programs::manifest::Machine;
+use programs::manifest::{Machine, Start};
 use programs::transcript::Controls;
 use programs::{Check, Plan, Program};
 use sim::machine::platform::Memory;
@@ -160,6 +160,20 @@ impl Job {
         };
         let plan = Plan::new(chosen, machine)?;
         Ok(Job { archive, plan, cpus: machine.cpus, typing: Typing::Nobody, prompt: PROMPT })
+    }
+
+    /// Builds all programs, and plans a run of the small guest with this name, alone on CPU 0.
+    pub fn guest(name: &str, cpus: u32) -> Result<Job, Error> {
+        let archive = programs::build()?;
+        let with_guest =
+            |program: &Program| Some(Program { manifest: program.manifest.of_guest(name)?, ..program.clone() });
+        let Some(program) = archive.iter().find_map(with_guest) else {
+            let starts = archive.iter().flat_map(|program| &program.manifest.starts);
+            let known: Vec<_> = starts.filter_map(Start::guest).collect();
+            return Err(Error::Unknown { kind: "guest", name: name.to_owned(), known: known.join(", ") });
+        };
+        let plan = Plan::new([&program], Machine::with_guests(cpus))?;
+        Ok(Job { archive, plan, cpus, typing: Typing::Nobody, prompt: PROMPT })
     }
 
     /// A machine with a shell on its console. What the shell and its programs do is not judged.
