@@ -34,7 +34,7 @@
 //!
 //! A program without `start` is started only by other programs.
 
-use crate::template::Template;
+use crate::template::{Template, Values};
 use abi::Reason;
 use serde::Deserialize;
 
@@ -84,6 +84,15 @@ pub struct Start {
     /// Whether they start any number of other programs, whose ends are not judged.
     #[serde(default)]
     pub any_descendants: bool,
+}
+
+impl Start {
+    /// The name of the guest that an instance runs: its only argument. `None` if it runs none, or several.
+    pub fn guest(&self) -> Option<String> {
+        let [name] = &self.arguments[..] else { return None };
+        let is_one = self.machine.need_guests() && !self.any_descendants;
+        is_one.then(|| name.fill(Values { cpu: 0, thread: 0, quota: 0 }))
+    }
 }
 
 /// A program that an instance starts, directly or not.
@@ -294,6 +303,15 @@ impl Manifest {
     pub fn parse(text: &str) -> Result<Manifest, toml::de::Error> {
         toml::from_str(text)
     }
+
+    /// This manifest with one start only: that of the guest with this name, on CPU 0 of a machine with any number of
+    /// CPUs. `None` if no start runs this guest.
+    pub fn of_guest(&self, name: &str) -> Option<Manifest> {
+        let start = self.starts.iter().find(|start| start.guest().is_some_and(|guest| guest == name))?;
+        let machine = Machines { guests: Some(true), ..Machines::default() };
+        let start = Start { cpus: Cpus::List(vec![0]), machine, ..start.clone() };
+        Some(Manifest { starts: vec![start], ..self.clone() })
+    }
 }
 
 #[cfg(test)]
@@ -337,6 +355,29 @@ mod tests {
         assert_eq!(first.end, End::Stopped { reason: Reason::BadAddress, at });
         assert_eq!(first.descendants[0].path, [2, 0]);
         assert_eq!((&second.cpus, second.count, second.quota), (&Cpus::All, 1, Quota::Same(5)));
+    }
+
+    #[test]
+    fn one_guest_runs_alone() {
+        let start = |machine: &str, argument: &str, cpu: u32| {
+            let rest = format!("quota = 1\narguments = [\"{argument}\"]\nend = {{ exited = 0 }}\n");
+            format!("[[start]]\ncpus = [{cpu}]\nmachine = {machine}\n{rest}")
+        };
+        let (several, hosted) = ("any_descendants = true\n", "{ guests = false }");
+        let starts = [
+            start("{ guests = true }", "all", 0) + several,
+            start("{ least = 8, guests = true }", "one", 0),
+            start("{ least = 8, guests = true }", "two", 1),
+            start(hosted, "three", 0),
+        ];
+        let manifest = Manifest::parse(&("about = \"\"\n".to_owned() + &starts.concat())).unwrap();
+        let guests: Vec<_> = manifest.starts.iter().filter_map(Start::guest).collect();
+        assert_eq!(guests, ["one", "two"]);
+        assert_eq!(["all", "three", ""].map(|name| manifest.of_guest(name)), [None, None, None]);
+        let two = manifest.of_guest("two").unwrap();
+        let [start] = &two.starts[..] else { panic!("one start") };
+        assert_eq!((&start.cpus, start.guest().as_deref()), (&Cpus::List(vec![0]), Some("two")));
+        assert!(start.machine.contain(Machine::with_guests(1)) && !start.machine.contain(Machine::without_guests(1)));
     }
 
     #[test]

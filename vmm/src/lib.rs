@@ -43,8 +43,8 @@
 //!         Some(Event::Reset) => {}                             // the end of the guest
 //!         None => {}
 //!     },
-//!     Exit::Plain(Reason::RDMSR) => match msr::read(0x1A0, ticks) {
-//!         Ok(_value) => {}        // into EDX:EAX
+//!     Exit::Plain(Reason::RDMSR) => match msr::read(0x1A0) {
+//!         Ok(_read) => {}         // a value into EDX:EAX
 //!         Err(msr::Refused) => {} // inject #GP with error code 0
 //!     },
 //!     _ => panic!("print a report::Report"),

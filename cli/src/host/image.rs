@@ -39,19 +39,29 @@ const FLAGS: &[&str] = &[
 /// Additional flags of a checked image: arithmetic that overflows and locks out of order are panics.
 const CHECKS: &[&str] = &["-Cdebug-assertions=yes", "-Coverflow-checks=yes"];
 
-/// The checks in an image, beside those that every image has.
+/// Additional flags of an unoptimised image. Without LLVM's passes no function is inlined, and no call is left out.
+/// The level is 1, because at 0 the boot code's stack would be too small for all the copies.
+const UNOPTIMISED: &[&str] = &["-Copt-level=1", "-Cno-prepopulate-passes", "--cfg=unoptimised"];
+
+/// How an image is compiled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// No further checks.
+    /// Optimised, without further checks.
     Fast,
-    /// All checks.
+    /// Optimised, with all checks.
     Checked,
+    /// Not optimised: every function that is called is there.
+    Unoptimised,
 }
 
 impl Kind {
     /// Code-generation flags.
     fn flags(self) -> String {
-        let more = if self == Kind::Checked { CHECKS } else { &[] };
+        let more = match self {
+            Kind::Fast => &[],
+            Kind::Checked => CHECKS,
+            Kind::Unoptimised => UNOPTIMISED,
+        };
         [FLAGS, more].concat().join("\x1f")
     }
 
@@ -61,6 +71,7 @@ impl Kind {
         workspace::target().join(match self {
             Kind::Fast => "kernel",
             Kind::Checked => "kernel-checked",
+            Kind::Unoptimised => "kernel-unoptimised",
         })
     }
 }

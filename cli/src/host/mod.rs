@@ -3,9 +3,11 @@
 //! In the order to read it: [`error`] has the errors of all commands. [`workspace`], [`tools`] and [`child`] are
 //! directories, programs and child processes. [`image`] builds images of the kernel, and [`archive`] writes boot
 //! archives. [`emulator`] runs an image, and [`watch`] checks the running kernel. [`job`] runs programs on a machine,
-//! emulated or hosted. [`counts`] are the results of tests.
+//! emulated or hosted. [`calls`] counts the calls of primitives in such a run.
+//! [`counts`] are the results of tests.
 
 pub mod archive;
+pub mod calls;
 pub mod child;
 pub mod counts;
 pub mod emulator;

@@ -28,6 +28,8 @@ impl Stack {
     /// Usable bytes.
     pub const fn bytes(self) -> u64 {
         match self {
+            // Code that is not optimised copies large values at each return.
+            Stack::Kernel if cfg!(unoptimised) => 512 << 10,
             Stack::Kernel => 64 << 10,
             _ => 16 << 10,
         }

@@ -150,6 +150,8 @@ pub struct Primitive {
     /// The reference's theorem about it: the class of its obligations, and the name of its instance. `None` for an
     /// addition of this layer.
     pub theorem: Option<(&'static Class, &'static str)>,
+    /// Why the booted kernel never calls it, for one of the numbered primitives; `None` if the kernel calls it.
+    pub unused: Option<&'static str>,
 }
 
 /// The last number of the reference's primitives; higher numbers are additions of this layer.
@@ -196,7 +198,7 @@ impl Primitive {
 
 macro_rules! table {
     ($($number:literal $name:ident $object:ident $kind:ident ($($argument:ident: $shape:ident),*) -> $result:literal
-        $(logs [$($event:ident),*])? $(proves $class:ident $($instance:literal)?)?;)*) => {
+        $(logs [$($event:ident),*])? $(proves $class:ident $($instance:literal)?)? $(unused $reason:literal)?;)*) => {
         /// Every primitive of the layer, in the order of the numbers.
         pub const TABLE: &[Primitive] = &[$(Primitive {
             number: $number,
@@ -207,6 +209,7 @@ macro_rules! table {
             result: $result,
             events: &[$($(stringify!($event)),*)?],
             theorem: theorem!($name $($class $($instance)?)?),
+            unused: unused!($($reason)?),
         }),*];
 
         /// The contract of each primitive, in the order of the table.
@@ -216,7 +219,7 @@ macro_rules! table {
     };
 }
 
-/// The optional end of a row. An instance without a name of its own has that of the primitive.
+/// The reference's theorem in a row. An instance without a name of its own has that of the primitive.
 macro_rules! theorem {
     ($name:ident) => {
         None
@@ -229,14 +232,27 @@ macro_rules! theorem {
     };
 }
 
-// A row: number, name, object, kind of call, arguments with their types, result, events, and the reference's theorem.
+/// The reason at the end of a row, if there is one.
+macro_rules! unused {
+    () => {
+        None
+    };
+    ($reason:literal) => {
+        Some($reason)
+    };
+}
+
+// A row: number, name, object, kind of call, arguments with their types, result, events, the reference's theorem, and
+// why the kernel never calls it.
 table! {
     1 vmxinfo_get VirtualMachine Plain (i: Word) -> "value" proves Silent;
     2 palloc PageAllocation Plain (n: Word) -> "page or 0" logs [PALLOC] proves PreservesInvariants "palloc_inv";
-    3 set_pt PageTables Plain (n: Word) -> "" proves PreservesInvariants "setPT_inv";
+    3 set_pt PageTables Plain (n: Word) -> "" proves PreservesInvariants "setPT_inv"
+        unused "it is stuck on the kernel's page map, and a CPU that executes the kernel uses that map (D2)";
     4 pt_read PageTables Plain (n: Word, va: Word) -> "entry or 0" proves Silent;
     5 pt_resv PageTables Plain (n: Word, va: Word, perm: Word) -> "0, frame or MagicNumber"
-        logs [PALLOC] proves PreservesInvariants "ptResv_inv";
+        logs [PALLOC] proves PreservesInvariants "ptResv_inv"
+        unused "it loses a page if there is none for the page table (P31): `pt_reserve` releases it";
     6 thread_wakeup Threads Plain (cv: Word) -> "0 or 1"
         logs [WAKE, WAKE_DIFF] proves PreservesInvariants "thread_wakeup_inv";
     7 thread_yield Threads Schedule (rs: Context) -> "" logs [YIELD] proves ThreadScheduleInvariants "thread_yield_inv";
@@ -293,14 +309,18 @@ table! {
     48 vmx_return_from_guest VirtualMachine VmxReturn (guest: Guest) -> "host registers"
         proves VMXReturnInvariants "vmx_return_from_guest_inv";
     49 vmx_init VirtualMachine VmcsDefaults (mbi: Word) -> "" proves VMCSSetDefaultsInvariants "vmx_init_inv";
-    50 cli Interrupts Plain () -> "" proves PreservesInvariants "cli_inv";
-    51 sti Interrupts Plain () -> "" proves PreservesInvariants "sti_inv";
+    50 cli Interrupts Plain () -> "" proves PreservesInvariants "cli_inv"
+        unused "the processor itself masks interrupts while the kernel takes a step (P38)";
+    51 sti Interrupts Plain () -> "" proves PreservesInvariants "sti_inv"
+        unused "the flag is set, since the kernel does not call `cli`";
     52 serial_intr_disable Console Plain () -> "" proves PreservesInvariants "serial_intr_disable_inv";
     53 serial_intr_enable Console Plain () -> "" proves PreservesInvariants "serial_intr_enable_inv";
     54 serial_putc Console Plain (c: Word) -> "c or -1" proves PreservesInvariants "serial_putc_inv";
     55 cons_buf_read Console Plain () -> "character or -1" proves PreservesInvariants "cons_buf_read_inv";
-    56 host_in VirtualMachine General () -> "" proves PrimInvariants "hostin_inv";
-    57 host_out VirtualMachine General () -> "" proves PrimInvariants "hostout_inv";
+    56 host_in VirtualMachine General () -> "" proves PrimInvariants "hostin_inv"
+        unused "`vmx_return_from_guest` switches to host mode, and would be stuck after this switch";
+    57 host_out VirtualMachine General () -> "" proves PrimInvariants "hostout_inv"
+        unused "`vmx_run_vm` switches to guest mode, and would be stuck after this switch";
     58 proc_create_postinit Processes Plain (elf_id: Word) -> "" proves PreservesInvariants "proc_create_postinit_inv";
     59 trap_get Traps TrapGet () -> "address" proves Silent;
     60 trap_set Traps TrapReturn () -> "address" proves Silent;

@@ -57,6 +57,9 @@ pub struct Written {
     pub arguments: Vec<&'static str>,
     /// The result.
     pub result: &'static str,
+    /// Why the booted kernel never calls it. `None` if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused: Option<&'static str>,
     /// The description in its documentation.
     pub description: String,
     /// The preconditions in its documentation.
@@ -112,12 +115,13 @@ impl Interface {
 impl Written {
     fn new(row: &Primitive, effects: Effects, proof: Option<&ReportRow>) -> Written {
         let (description, errors) = docs(row.number, row.name);
-        let Primitive { arguments, result, .. } = *row;
+        let Primitive { arguments, result, unused, .. } = *row;
         let arguments = arguments.iter().map(|argument| argument.name).collect();
         Written {
             kind: format!("{:?}", row.kind),
             arguments,
             result,
+            unused,
             description,
             errors,
             effects,

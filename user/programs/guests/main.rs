@@ -99,6 +99,8 @@ fn run(guest: &Row) -> Result<u32, Error> {
         }
         Err(error) => return Err(error),
     };
+    // Its time-stamp counter begins at 0.
+    vm.set_clock()?;
     let code = (guest.code)();
     vm.memory()[START.into()..][..code.len()].copy_from_slice(code);
     vm.start_in_real_mode(START)?;

@@ -143,7 +143,11 @@ struct Screen;
 
 impl core::fmt::Write for Screen {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        print!("{text}");
+        match text.as_bytes() {
+            // The echo of a key. A byte that the serial line does not take is lost, as in longer text.
+            &[byte] => drop(sys::putc(byte)),
+            _ => print!("{text}"),
+        }
         Ok(())
     }
 }

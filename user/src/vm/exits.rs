@@ -9,7 +9,7 @@ use alloc::string::ToString;
 use core::arch::x86_64::__cpuid;
 use vmm::cpuid::{self, Leaf};
 use vmm::exit::{self, ControlRegister, Reason};
-use vmm::msr;
+use vmm::msr::{self, Read, Refused};
 use vmm::ports::{Event, Size, depends_on_time};
 use vmm::report::Report;
 
@@ -95,9 +95,16 @@ impl Vm {
     fn model_specific(&mut self, reads: bool) -> Result<(), Error> {
         let number = self.guest.register(Register::Ecx)?;
         if reads {
-            // It may be the time-stamp counter.
-            self.look_at_clock()?;
-            if let Ok(value) = msr::read(number, self.clock.ticks(self.now())) {
+            let value = match msr::read(number) {
+                Ok(Read::Machine) => return self.guest.read_msr(),
+                Ok(Read::TimeStamp) => {
+                    self.look_at_clock()?;
+                    Some(self.clock.ticks(self.now()))
+                }
+                Ok(Read::Value(value)) => Some(value),
+                Err(Refused) => None,
+            };
+            if let Some(value) = value {
                 return self.guest.complete([value as u32, (value >> 32) as u32]);
             }
         } else if msr::write(number).is_ok() {

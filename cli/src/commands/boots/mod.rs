@@ -224,9 +224,11 @@ mod tests {
     use super::*;
     use crate::host::emulator::machine::Outcome;
     use kernel::devices::exit::Reason;
+    use std::collections::BTreeMap;
 
     fn ended(outcome: Outcome, console: &str) -> Ended {
-        Ended { outcome, console: console.to_owned(), time: Duration::ZERO, arrivals: Vec::new(), watched: None }
+        let (console, time, arrivals, calls) = (console.to_owned(), Duration::ZERO, Vec::new(), BTreeMap::new());
+        Ended { outcome, console, time, arrivals, watched: None, calls }
     }
 
     #[test]

@@ -159,6 +159,10 @@ fn card(entry: &Entry) -> Markup {
                     @if effects.events.is_empty() { span.quiet { "none" } }
                     @for event in &effects.events { code.event { (event) } " " }
                 }
+                @if let Some(reason) = written.unused {
+                    dt { "never called" }
+                    dd { "by the booted kernel: " (prose(reason)) }
+                }
                 @if let Some(proof) = &written.proof { (details(proof)) }
                 @for failure in &effects.failures {
                     dt { "not all found" }

@@ -57,6 +57,7 @@ fn entry(entry: &Entry) {
     line("asks:", &list(&effects.asks));
     line("writes:", &if effects.writes.is_empty() { "nothing".to_string() } else { places(&effects.writes) });
     line("events:", &list(&effects.events));
+    line("unused:", written.unused.unwrap_or_default());
     effects
         .failures
         .iter()

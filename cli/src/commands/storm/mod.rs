@@ -252,7 +252,14 @@ mod tests {
 
     fn problems(what: What, console: &str, failure: Option<Failure>, watched: Option<Watched>) -> Vec<String> {
         let storm = Storm { what, ..STORM };
-        storm.problems(&Ran { failure, console: console.to_owned(), time: Duration::ZERO, watched, replayed: None })
+        storm.problems(&Ran {
+            failure,
+            console: console.to_owned(),
+            time: Duration::ZERO,
+            watched,
+            calls: None,
+            replayed: None,
+        })
     }
 
     #[test]
@@ -301,7 +308,7 @@ mod tests {
             let watched = Some(Watched { checkpoints: 1, pages, ..Watched::default() });
             let storm = Storm { what: What::Life, processes: Some(9), ..STORM };
             let console = console.to_owned();
-            storm.problems(&Ran { failure: None, console, time: Duration::ZERO, watched, replayed: None })
+            storm.problems(&Ran { failure: None, console, time: Duration::ZERO, watched, calls: None, replayed: None })
         };
         let said = "reuse on CPU 0: 5 processes, 0 pages missing\ncairn: CPU 0: thread 9 (reuse) exited with status 0\n\
                     reuse on CPU 1: 5 processes, 0 pages missing\ncairn: CPU 1: thread 17 (reuse) exited with status 0\n";

@@ -1,5 +1,6 @@
 //! `cairn test`: sets up what is missing, and runs all tests.
 
+mod calls;
 mod cargo;
 mod lints;
 mod linux;
@@ -31,7 +32,7 @@ use std::time::{Duration, Instant};
 /// counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, lints, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell, linux]
+    /// Steps to run [default: all, in this order: setup, tests, lints, loom, proofs, mutants, pages, boots, bench, programs, calls, fuzz-x86, storm, shell, linux]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -58,6 +59,7 @@ const STEPS: &[Step] = &[
     Step { key: "boots", name: "boots", run: try_boots },
     Step { key: "bench", name: "the bench, twice", run: bench },
     Step { key: "programs", name: "programs on all machines", run: programs },
+    Step { key: "calls", name: "the primitives that the booted kernel calls", run: calls::count },
     Step { key: "fuzz-x86", name: "random programs, on QEMU and hosted", run: random_programs },
     Step { key: "storm", name: "the invariant on the live kernel", run: storm },
     Step { key: "shell", name: "a session with the shell", run: shell },
@@ -170,6 +172,9 @@ fn random_programs() -> Result<Counts, Error> {
     Ok(counts)
 }
 
+/// Number of CPUs on which programs run.
+const CPUS: u32 = kernel::mm::layout::MAX_CPUS as u32;
+
 /// How long each load keeps the kernel busy.
 const STORM: Duration = Duration::from_secs(5);
 
@@ -181,9 +186,8 @@ fn storm() -> Result<Counts, Error> {
     }
     let try_one = |what| {
         let watch = Watch { every: Duration::from_secs(1), until: Some(Until::Time(STORM)) };
-        let cpus = kernel::mm::layout::MAX_CPUS as u32;
         let (ran, problems) =
-            Storm { what, cpus, seed: 1, processes: None, watch, kind: Kind::Checked, show: false }.run()?;
+            Storm { what, cpus: CPUS, seed: 1, processes: None, watch, kind: Kind::Checked, show: false }.run()?;
         match (problems.first(), ran.watched) {
             (Some(problem), _) => println!("  FAILED   {what:?}: {problem}, and {} more problems", problems.len() - 1),
             (None, Some(watched)) => println!("  passed   {what:?}: {watched}"),
@@ -207,7 +211,6 @@ fn programs() -> Result<Counts, Error> {
 
 /// Runs programs on all machines.
 fn everywhere(names: &[String]) -> Result<Counts, Error> {
-    const CPUS: u32 = kernel::mm::layout::MAX_CPUS as u32;
     let what = if names.is_empty() { "programs".to_owned() } else { format!("copies of {}", names.join(", ")) };
     let judge = |machine: &str, job: &Job, ran| {
         let problems = job.problems(&ran);

@@ -9,6 +9,7 @@ use crate::host::tools;
 use kernel::devices::exit::Reason;
 use kernel::handover::symbols::Symbols;
 use programs::transcript::Controls;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::io::Read;
@@ -128,7 +129,14 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
             }
         }
     };
-    Ok(Ended { outcome, console: text, time: begin.elapsed(), arrivals: Vec::new(), watched: None })
+    Ok(Ended {
+        outcome,
+        console: text,
+        time: begin.elapsed(),
+        arrivals: Vec::new(),
+        watched: None,
+        calls: BTreeMap::new(),
+    })
 }
 
 /// Makes the disc in the directory `files`.

@@ -1,6 +1,7 @@
 //! An emulated machine: its parts, what happens on it, and how its run ended.
 use crate::host::watch::{Watch, Watched};
 use kernel::devices::exit::Reason;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -34,6 +35,8 @@ pub struct Run<'a> {
     /// Whether the time-stamp counter counts executed instructions instead of time; the CPUs then run one at a time. On
     /// Bochs it always does.
     pub counted: bool,
+    /// Addresses of functions whose calls are counted; on QEMU only, and slow.
+    pub functions: &'a [u64],
 }
 
 impl<'a> Run<'a> {
@@ -52,6 +55,7 @@ impl<'a> Run<'a> {
             terminal: false,
             watch: None,
             counted: false,
+            functions: &[],
         }
     }
 }
@@ -140,6 +144,8 @@ pub struct Ended {
     pub watched: Option<Watched>,
     /// How many bytes of the console had arrived at which time; on QEMU only.
     pub arrivals: Vec<(usize, Duration)>,
+    /// How often each function of [`Run::functions`] was called, by its address.
+    pub calls: BTreeMap<u64, u64>,
 }
 
 impl Ended {

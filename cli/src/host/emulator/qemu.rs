@@ -7,9 +7,10 @@ use crate::host::tools;
 use crate::host::watch::Watcher;
 use kernel::devices::exit::Reason;
 use programs::transcript::Controls;
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
@@ -27,7 +28,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let keyboard = types.then(Keyboard::new).transpose()?;
     let typed = keyboard.as_ref().map(|keyboard| keyboard.socket.path.as_path());
     let mut child = command(run, &monitor.0.path, typed, line).spawn().map_err(Error::start(tools::QEMU))?;
-    let (status, timed_out, (console, arrivals)) = thread::scope(|scope| {
+    let (status, timed_out, (console, arrivals), calls) = thread::scope(|scope| {
         let mut actor = Actor { script: run.script, seen: 0, monitor: &monitor, keyboard, kept: None };
         let console = child.stdout.take().map(|stdout| {
             // At a terminal, control characters of the console take effect.
@@ -39,8 +40,11 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
                 collect(stdout, shown, begin, |console| actor.act(console))
             })
         });
+        let calls = child.stderr.take().map(|stderr| scope.spawn(move || count(BufReader::new(stderr))));
         let (status, timed_out) = wait(&mut child, begin, run.timeout, |_| monitor.interrupt())?;
-        Ok((status, timed_out, console.and_then(|reader| reader.join().ok()).unwrap_or_default()))
+        let console = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
+        let calls = calls.and_then(|reader| reader.join().ok()).unwrap_or_default();
+        Ok((status, timed_out, console, calls))
     })
     .map_err(Error::start(tools::QEMU))?;
     let outcome = match status.code() {
@@ -50,7 +54,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
         Some(code) => Reason::from_qemu_status(code).map_or(Outcome::Emulator(status), Outcome::Ended),
         None => Outcome::Emulator(status),
     };
-    Ok(Ended { outcome, console, time: begin.elapsed(), arrivals, watched: watcher.map(Watcher::end) })
+    Ok(Ended { outcome, console, time: begin.elapsed(), arrivals, watched: watcher.map(Watcher::end), calls })
 }
 
 fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>) -> Command {
@@ -96,8 +100,59 @@ fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>)
     if run.gdb {
         command.args(["-s", "-S"]);
     }
+    if !run.functions.is_empty() {
+        // Chained blocks of code would not be logged.
+        command.args(["-d", "exec,nochain", "-dfilter", &first_bytes(run.functions)]).stderr(Stdio::piped());
+    }
     command.stdin(if run.terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
     command
+}
+
+/// The first byte of each function, as a filter of QEMU's log. A call of a function begins a block of code there.
+fn first_bytes(functions: &[u64]) -> String {
+    let ranges: Vec<_> = functions.iter().map(|address| format!("{address:#x}+1")).collect();
+    ranges.join(",")
+}
+
+/// Counts the executed blocks in QEMU's log, by the addresses at which they begin. Other lines are passed on.
+fn count(mut log: impl BufRead) -> BTreeMap<u64, u64> {
+    let (mut blocks, mut line) = (BTreeMap::<u64, u64>::new(), Vec::new());
+    while let Ok(1..) = log.read_until(b'\n', &mut line) {
+        let text = String::from_utf8_lossy(&line);
+        match block(&text) {
+            Some(Block::Begins(address)) => *blocks.entry(address).or_default() += 1,
+            Some(Block::WasNotRun(address)) => {
+                let count = blocks.entry(address).or_default();
+                *count = count.saturating_sub(1);
+            }
+            None => eprint!("{text}"),
+        }
+        line.clear();
+    }
+    blocks
+}
+
+/// A line of QEMU's log about the block of code at an address.
+#[derive(PartialEq, Eq, Debug)]
+enum Block {
+    /// The block is the next to run.
+    Begins(u64),
+    /// QEMU had something else to do: the block has not run after all, and will begin again.
+    WasNotRun(u64),
+}
+
+/// Reads a line of QEMU's log: `Trace CPU: HOST [BASE/ADDRESS/…] …`, or `Stopped execution of TB chain before HOST
+/// [ADDRESS] …`.
+fn block(line: &str) -> Option<Block> {
+    let inside = line.split_once('[')?.1.split_once(']')?.0;
+    let address = |digits| u64::from_str_radix(digits, 16).ok();
+    if line.starts_with("Trace ") {
+        address(inside.split('/').nth(1)?).map(Block::Begins)
+    } else if line.starts_with("Stopped execution of TB chain before ") {
+        address(inside).map(Block::WasNotRun)
+    } else {
+        None
+    }
 }
 
 /// Reads the console to its end, and returns how much of it had arrived at which time. Whenever more has arrived,
@@ -244,6 +299,18 @@ fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_are_counted_unless_they_were_not_run() {
+        let log = "Trace 0: 0x7f03e8000100 [0000000000000000/ffffffff80148300/00c0b2b0/ff000000] palloc\n\
+                   Trace 1: 0x7f03e8000100 [0000000000000000/ffffffff80148300/00c0b2b0/ff000000] palloc\n\
+                   Trace 1: 0x7f03e8000200 [0000000000000000/ffffffff80148400/00c0b2b0/ff000000] \n\
+                   Stopped execution of TB chain before 0x7f03e8000100 [ffffffff80148300] palloc\n";
+        let calls = count(log.as_bytes());
+        assert_eq!(calls, BTreeMap::from([(0xffff_ffff_8014_8300, 1), (0xffff_ffff_8014_8400, 1)]));
+        assert_eq!(block("qemu-system-x86_64: warning: [a/b]"), None);
+        assert_eq!(first_bytes(&[0x10, 0x20]), "0x10+1,0x20+1");
+    }
 
     #[test]
     fn a_script_goes_on_as_soon_as_the_console_shows_the_next_text() {
