@@ -17,8 +17,8 @@ pub struct Arguments {
     /// Execute these commands in the guest, show what they print, and end it
     #[arg(long, value_name = "COMMANDS")]
     script: Option<String>,
-    /// Boot on Bochs, by Intel's VT-x; the terminal is not connected there
-    #[arg(long, requires = "script")]
+    /// Boot on Bochs, by Intel's VT-x; a line that is typed there goes to the guest when it ends
+    #[arg(long)]
     bochs: bool,
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Time limit of a guest.
 const LIMIT: Duration = Duration::from_secs(240);
-/// What the guest executes.
+/// What is typed at the guest's prompt.
 const COMMANDS: [&str; 2] = ["uname -a", "echo $((6*7))"];
 /// What the console shows afterwards, in this order: the guest's name, the computed line, and the monitor's report.
 const ANSWERS: [&str; 4] = ["Linux (none) 6.", "i686 GNU/Linux", "\n42", "linux has halted"];
@@ -30,12 +30,8 @@ fn boot(emulator: Emulator) -> Result<Counts, Error> {
         println!("  skipped  {emulator}: it is not installed");
         return Ok(Counts::SKIPPED);
     }
-    let job = if emulator == Emulator::Qemu {
-        let typed = COMMANDS.iter().chain(&["poweroff -f"]).map(|line| format!("{line}\n"));
-        Job::linux(1, None, Typing::Lines(typed.collect()))?
-    } else {
-        Job::linux(1, Some(&COMMANDS.join("\n")), Typing::Nobody)?
-    };
+    let typed = COMMANDS.iter().chain(&["poweroff -f"]).map(|line| format!("{line}\n"));
+    let job = Job::linux(1, None, Typing::Lines(typed.collect()))?;
     let ran = job.booted(&Boot { emulator, timeout: Some(LIMIT), ..Boot::QUIET })?;
     let problem = problem(&ran);
     match &problem {

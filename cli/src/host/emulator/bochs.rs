@@ -1,6 +1,7 @@
 //! Bochs, which boots from a disc that GRUB makes bootable.
 
-use super::machine::{Ended, Outcome, Run};
+use super::keyboard::{Keyboard, Script};
+use super::machine::{Act, Ended, Outcome, Run};
 use super::process::{Shown, wait};
 use crate::host::archive;
 use crate::host::child;
@@ -12,7 +13,7 @@ use programs::transcript::Controls;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -57,7 +58,6 @@ memory: guest=2048, host=2048
 pci: enabled=1, chipset=i440fx
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 boot: cdrom
-com1: enabled=1, mode=null
 panic: action=fatal
 error: action=report
 info: action=report
@@ -83,6 +83,12 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let _ = writeln!(machine, "ata0-master: type=cdrom, path={}, status=inserted", files.join("disc").display());
     let _ = writeln!(machine, "romimage: file={BIOS}, options=fastboot\nvgaromimage: file={VGA_BIOS}");
     let _ = writeln!(machine, "log: {}", files.join("log").display());
+    let types = run.terminal || run.script.iter().any(|(_, act)| matches!(act, Act::Type(_)));
+    let keyboard = types.then(Keyboard::new).transpose()?;
+    let _ = match &keyboard {
+        Some(keyboard) => writeln!(machine, "com1: enabled=1, mode=socket-client, dev={}", keyboard.address),
+        None => writeln!(machine, "com1: enabled=1, mode=null"),
+    };
     write(&files.join("machine"), &machine)?;
     write(&files.join("debugger"), DEBUGGER)?;
 
@@ -98,18 +104,25 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
         .spawn()
         .map_err(Error::start(tools::BOCHS))?;
     let stopping = Arc::new(AtomicBool::new(false));
-    let console = child.stdout.take().map(|stdout| {
-        let (cpus, stopping) = (run.cpus, stopping.clone());
-        let shown = Shown::new(Controls::Escaped, run.show);
-        thread::spawn(move || collect(stdout, cpus, shown, &stopping))
+    let (waited, console) = thread::scope(|scope| {
+        let console = child.stdout.take().map(|stdout| {
+            let stopping = stopping.clone();
+            // At a terminal, control characters of the console take effect.
+            let controls = if run.terminal { Controls::Kept } else { Controls::Escaped };
+            let shown = Shown::new(controls, run.show || run.terminal);
+            let typist = Typist { script: Script::new(run.script), keyboard, terminal: run.terminal };
+            scope.spawn(move || collect(stdout, run.cpus, shown, &stopping, typist))
+        });
+        // The debugger, when interrupted, prints the position of each CPU.
+        let interrupt = |child: &Child| {
+            stopping.store(true, Ordering::Relaxed);
+            Command::new("sh").arg("-c").arg(format!("kill -INT {}", child.id())).status()
+        };
+        let waited = wait(&mut child, begin, run.timeout, interrupt);
+        (waited, console.and_then(|reader| reader.join().ok()).unwrap_or_default())
     });
-    // The debugger, when interrupted, prints the position of each CPU.
-    let interrupt = |child: &Child| {
-        stopping.store(true, Ordering::Relaxed);
-        Command::new("sh").arg("-c").arg(format!("kill -INT {}", child.id())).status()
-    };
-    let (status, timed_out) = wait(&mut child, begin, run.timeout, interrupt).map_err(Error::start(tools::BOCHS))?;
-    let Console { mut text, reason, last_words } = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let (status, timed_out) = waited.map_err(Error::start(tools::BOCHS))?;
+    let Console { mut text, reason, last_words } = console;
     let outcome = match reason {
         Some(reason) => Outcome::Ended(reason),
         None if timed_out => {
@@ -169,6 +182,34 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(Error::file("write", path))
 }
 
+/// Types at the machine.
+struct Typist<'a> {
+    script: Script<'a>,
+    keyboard: Option<Keyboard>,
+    /// Whether what is typed at the terminal is to be sent as well.
+    terminal: bool,
+}
+
+impl Typist<'_> {
+    /// Does what is due, given the console's text so far.
+    fn act(&mut self, console: &str) {
+        let Some(keyboard) = &mut self.keyboard else { return };
+        // The machine has begun to speak, so it has opened its end of the line.
+        if std::mem::take(&mut self.terminal)
+            && let Ok(mut line) = keyboard.line().and_then(|line| line.try_clone())
+        {
+            // The thread ends with this process, or when the machine has ended and another line is typed.
+            thread::spawn(move || io::copy(&mut io::stdin(), &mut line));
+        }
+        while let Some(act) = self.script.due(console.as_bytes()) {
+            // Only texts are typed here. A machine that has ended accepts no input, so this is no error.
+            if let Act::Type(text) = act {
+                let _ = keyboard.type_in(text);
+            }
+        }
+    }
+}
+
 /// The output on the debug port.
 #[derive(Default)]
 struct Console {
@@ -181,7 +222,7 @@ struct Console {
 
 /// Reads the output of Bochs: the debugger's greeting, which ends with a line for each of `cpus`, then the console,
 /// then the debugger's answer.
-fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBool) -> Console {
+fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBool, mut typist: Typist<'_>) -> Console {
     // Bytes that may not be the console's: at first the greeting, at the end the debugger's answer.
     let mut rest = Vec::new();
     let mut lines = DebuggerLines::default();
@@ -196,6 +237,7 @@ fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBo
         // After the machine was asked to stop, new bytes may be the debugger's.
         if greeted && !stopping.load(Ordering::Relaxed) {
             shown.push(&lines.remove(&std::mem::take(&mut rest)));
+            typist.act(shown.text());
         }
     }
     let mut last_words = Vec::new();
@@ -305,8 +347,11 @@ mod tests {
     const GREETING: &str = "Bochs\nNext at t=0\n(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf\n\
                             (1) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf\n";
 
+    /// Types nothing.
+    const NOBODY: Typist = Typist { script: Script::new(&[]), keyboard: None, terminal: false };
+
     fn collected(text: &str) -> Console {
-        collect(text.as_bytes(), 2, Shown::new(Controls::Escaped, false), &AtomicBool::new(false))
+        collect(text.as_bytes(), 2, Shown::new(Controls::Escaped, false), &AtomicBool::new(false), NOBODY)
     }
 
     #[test]
@@ -337,7 +382,8 @@ mod tests {
         let stopping = AtomicBool::new(false);
         let first = format!("{GREETING}{forged}");
         let after = ReadThen(forged.as_bytes(), &stopping);
-        let console = collect(first.as_bytes().chain(after), 2, Shown::new(Controls::Escaped, false), &stopping);
+        let console =
+            collect(first.as_bytes().chain(after), 2, Shown::new(Controls::Escaped, false), &stopping, NOBODY);
         assert_eq!((console.text.as_str(), console.last_words.as_str()), (forged, forged));
     }
 

@@ -28,7 +28,8 @@ pub struct Run<'a> {
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
-    /// Whether this process's terminal is the machine's console (COM1), in both directions; on QEMU only.
+    /// Whether this terminal shows the console, and what is typed at it goes to COM1: on QEMU at once, on Bochs when a line
+    /// ends.
     pub terminal: bool,
     /// How to watch the machine, if its boot archive says that it is watched; on QEMU only.
     pub watch: Option<Watch>,

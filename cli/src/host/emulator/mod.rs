@@ -4,6 +4,7 @@
 //! and [`qemu`] and [`bochs`] are the emulators.
 
 pub mod bochs;
+pub mod keyboard;
 pub mod machine;
 pub mod process;
 pub mod qemu;

@@ -1,7 +1,8 @@
 //! QEMU.
 
+use super::keyboard::{Keyboard, Script};
 use super::machine::{Act, Ended, Outcome, Parts, Run};
-use super::process::{POLL, Shown, wait};
+use super::process::{Shown, wait};
 use crate::host::error::Error;
 use crate::host::tools;
 use crate::host::watch::Watcher;
@@ -11,7 +12,8 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,10 +28,10 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let line = watcher.as_ref().map(Watcher::path);
     let types = run.script.iter().any(|(_, act)| matches!(act, Act::Type(_)));
     let keyboard = types.then(Keyboard::new).transpose()?;
-    let typed = keyboard.as_ref().map(|keyboard| keyboard.socket.path.as_path());
+    let typed = keyboard.as_ref().map(|keyboard| keyboard.address);
     let mut child = command(run, &monitor.0.path, typed, line).spawn().map_err(Error::start(tools::QEMU))?;
     let (status, timed_out, (console, arrivals), calls) = thread::scope(|scope| {
-        let mut actor = Actor { script: run.script, seen: 0, monitor: &monitor, keyboard, kept: None };
+        let mut actor = Actor { script: Script::new(run.script), monitor: &monitor, keyboard, kept: None };
         let console = child.stdout.take().map(|stdout| {
             // At a terminal, control characters of the console take effect.
             let controls = if run.terminal { Controls::Kept } else { Controls::Escaped };
@@ -57,7 +59,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     Ok(Ended { outcome, console, time: begin.elapsed(), arrivals, watched: watcher.map(Watcher::end), calls })
 }
 
-fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>) -> Command {
+fn command(run: &Run, monitor: &Path, typed: Option<SocketAddr>, line: Option<&Path>) -> Command {
     let mut command = Command::new(tools::QEMU);
     if run.counted {
         command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]);
@@ -78,7 +80,7 @@ fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>)
         }
         None => command.args(["-serial", "null"]),
         Some(typed) => {
-            command.arg("-chardev").arg(format!("socket,id=keyboard,path={}", typed.display()));
+            command.arg("-chardev").arg(format!("socket,id=keyboard,host={},port={}", typed.ip(), typed.port()));
             command.args(["-serial", "chardev:keyboard"])
         }
     };
@@ -175,10 +177,7 @@ fn collect(
 
 /// Carries out a script on the machine.
 struct Actor<'a> {
-    /// The rest of the script.
-    script: &'a [(&'a str, Act<'a>)],
-    /// How much of the console has been searched.
-    seen: usize,
+    script: Script<'a>,
     monitor: &'a Monitor,
     keyboard: Option<Keyboard>,
     /// A connection that must stay open.
@@ -188,11 +187,7 @@ struct Actor<'a> {
 impl Actor<'_> {
     /// Carries out the actions that are due, given the console's text so far.
     fn act(&mut self, console: &[u8]) {
-        while let Some(&(text, act)) = self.script.first()
-            && let Some(end) = end_of(text.as_bytes(), &console[self.seen..])
-        {
-            self.seen += end;
-            self.script = &self.script[1..];
+        while let Some(act) = self.script.due(console) {
             match act {
                 // A machine that has ended accepts no input, so this is no error.
                 Act::Type(text) => drop(self.keyboard.as_mut().map(|keyboard| keyboard.type_in(text))),
@@ -201,15 +196,6 @@ impl Actor<'_> {
             }
         }
     }
-}
-
-/// Offset of the end of the first `text` in the console.
-fn end_of(text: &[u8], console: &[u8]) -> Option<usize> {
-    if text.is_empty() {
-        return Some(0);
-    }
-    let start = console.windows(text.len()).position(|window| window == text)?;
-    Some(start + text.len())
 }
 
 /// The path of a socket; the socket is removed when this is dropped.
@@ -251,51 +237,6 @@ impl Monitor {
     }
 }
 
-/// The other end of the machine's first serial line.
-struct Keyboard {
-    socket: Socket,
-    listener: UnixListener,
-    connection: Option<UnixStream>,
-}
-
-impl Keyboard {
-    fn new() -> Result<Keyboard, Error> {
-        let socket = Socket::new("serial");
-        let listener = UnixListener::bind(&socket.path).map_err(Error::file("listen at", &socket.path))?;
-        Ok(Keyboard { socket, listener, connection: None })
-    }
-
-    fn type_in(&mut self, text: &str) -> io::Result<()> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(accept(&self.listener)?),
-        };
-        connection.write_all(text.as_bytes())
-    }
-}
-
-/// How long QEMU may take to connect to a line. QEMU connects before the machine runs, unless it
-/// fails.
-const CONNECTS_WITHIN: Duration = Duration::from_secs(20);
-
-/// Accepts the connection that QEMU makes.
-fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
-    let begin = Instant::now();
-    listener.set_nonblocking(true)?;
-    loop {
-        match listener.accept() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begin.elapsed() < CONNECTS_WITHIN => {
-                thread::sleep(POLL);
-            }
-            accepted => {
-                let connection = accepted?.0;
-                connection.set_nonblocking(false)?;
-                return Ok(connection);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,18 +251,5 @@ mod tests {
         assert_eq!(calls, BTreeMap::from([(0xffff_ffff_8014_8300, 1), (0xffff_ffff_8014_8400, 1)]));
         assert_eq!(block("qemu-system-x86_64: warning: [a/b]"), None);
         assert_eq!(first_bytes(&[0x10, 0x20]), "0x10+1,0x20+1");
-    }
-
-    #[test]
-    fn a_script_goes_on_as_soon_as_the_console_shows_the_next_text() {
-        let monitor = Monitor(Socket::new("monitor"));
-        let script = [("", Act::Type("w")), ("a b", Act::Type("x")), ("b", Act::Type("y")), ("c", Act::Interrupt)];
-        let mut actor = Actor { script: &script, seen: 0, monitor: &monitor, keyboard: None, kept: None };
-        let mut left = |console: &str| {
-            actor.act(console.as_bytes());
-            actor.script.len()
-        };
-        assert_eq!(left(""), 3, "what needs no text is done at once");
-        assert_eq!([left("a"), left("a "), left("a b"), left("a b."), left("a b.b c")], [3, 3, 2, 2, 0]);
     }
 }
