@@ -101,7 +101,7 @@ mod tests {
         Map::<Host, PhysicalMemory>::copy_first::<Mailboxes, _>(&mut memory, 9, 8, &boxes, 1);
         assert_eq!([5, 6, 7, 8].map(|at| byte(&memory, [9, at])), [1, 77, 1, 5]);
         assert_eq!([[8, 4095], [10, 0]].map(|key| byte(&memory, key)), [0, 0]);
-        Map::<Host, Mailboxes>::copy_first::<PhysicalMemory, _>(&mut boxes, 0, PAGE_SIZE as u32, &memory, 9);
+        Map::<Host, Mailboxes>::copy_first::<PhysicalMemory, _>(&mut boxes, 0, PAGE_SIZE, &memory, 9);
         let mailed = |key| Map::<Host, Mailboxes>::get(&boxes, key).value;
         assert_eq!([[0, 6], [0, 4095], [1, 0], [1, 6]].map(mailed), [77, 5, 1, 77]);
     }

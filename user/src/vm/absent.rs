@@ -45,7 +45,7 @@ impl Operation {
         let sign = |word: u32| word >> 31 == 1;
         let set = [
             (CARRY, register < LOADED),
-            (PARITY, (result as u8).count_ones() % 2 == 0),
+            (PARITY, (result as u8).count_ones().is_multiple_of(2)),
             (ADJUST, register % 16 < LOADED % 16),
             (ZERO, result == 0),
             (SIGN, sign(result)),
