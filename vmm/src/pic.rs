@@ -204,9 +204,12 @@ impl Chip {
 
     /// The most urgent level of a set.
     fn most_urgent(&self, set: u8) -> Option<u8> {
+        if set == 0 {
+            return None;
+        }
         let first = self.lowest + 1;
         let rank = set.rotate_right(first.into()).trailing_zeros() as u8;
-        (set != 0).then_some((first + rank) % 8)
+        Some((first + rank) % 8)
     }
 
     /// The levels in service that count. In the special mask mode, masked ones do not.

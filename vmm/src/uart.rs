@@ -182,7 +182,7 @@ impl Uart {
 
     /// The interrupt output. A PC connects it by OUT2, which is off in loopback mode.
     fn is_interrupting(&self) -> bool {
-        self.cause() != NO_INTERRUPT && self.modem_control & (OUT2 | LOOPBACK) == OUT2
+        self.modem_control & (OUT2 | LOOPBACK) == OUT2 && self.cause() != NO_INTERRUPT
     }
 
     fn note_line(&mut self) {

@@ -212,6 +212,7 @@ pub const OPERATIONS: &[Operation] = &[
     latency("latency_kill", 2_000, "the same: such a program is killed while it sleeps"),
     latency("latency_kill_72", 1_500, "the same: 8 children with 8 children each are killed, where 503 threads sleep"),
     latency("latency_wake", 300, "the same: 431 threads that sleep are woken, one a step, and sleep again"),
+    figure("vm_start", "a guest is set up in real mode, until its first exit, by CPUID, is answered", Boot::Guest),
     figure("vm_run", "hvm_run_vm: a guest runs, exits at once by CPUID, and its monitor continues", Boot::Guest),
     Operation {
         target: target(300, 300),
