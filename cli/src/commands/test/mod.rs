@@ -206,7 +206,30 @@ fn programs() -> Result<Counts, Error> {
     let built = programs::build()?;
     let alone = built.iter().filter(|program| program.manifest.alone && !program.manifest.starts.is_empty());
     let jobs = iter::once(Vec::new()).chain(alone.map(|program| vec![program.name.to_owned()]));
-    jobs.map(|names| everywhere(&names)).sum()
+    jobs.map(|names| everywhere(&names)).chain([twice()]).sum()
+}
+
+/// A guest on each CPU, beside programs that exchange messages.
+const BESIDE: [&str; 3] = ["guests", "ping-pong", "producers"];
+
+/// Runs guests beside other programs, twice. Bochs is deterministic, so both runs print the same.
+fn twice() -> Result<Counts, Error> {
+    if !Emulator::Bochs.is_there() {
+        println!("  skipped  {}: it is not installed", Emulator::Bochs);
+        return Ok(Counts::SKIPPED);
+    }
+    let job = Job::new(&BESIDE.map(str::to_owned), Machine::with_guests(CPUS))?;
+    let run = || job.booted(&Boot { emulator: Emulator::Bochs, timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET });
+    let (first, second) = (run()?, run()?);
+    let mut problems = job.problems(&first);
+    if first.console != second.console {
+        problems.push("a second run printed something else".to_owned());
+    }
+    match problems.first() {
+        None => println!("  passed   {}: guests beside other programs, twice with the same output", Emulator::Bochs),
+        Some(problem) => println!("  FAILED   {}: guests beside other programs: {problem}", Emulator::Bochs),
+    }
+    Ok(Counts::one("guests beside other programs", problems.is_empty()))
 }
 
 /// Runs programs on all machines.
