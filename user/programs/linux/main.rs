@@ -36,13 +36,16 @@ fn main() -> Result<u32, Error> {
     };
     vm.set_clock()?;
     vm.start_linux(entry, zero_page)?;
-    let mut serial = Serial { output: Piece::new(), is_there: true, of_prompt: 0 };
+    let mut serial = Serial { output: Piece::new(), is_there: true, of_prompt: 0, prompted: None };
     if args().nth(3) == Some("measure") {
         return measure(&mut vm, &mut serial);
     }
     let began = sys::uptime()?;
     let end = vm.run(None, &mut serial)?;
     let time = sys::uptime()?.wrapping_sub(began);
+    if let Some(prompted) = serial.prompted {
+        println!("\nlinux has printed its prompt after {} ms", prompted.wrapping_sub(began));
+    }
     match &end {
         End::Halted => println!("\nlinux has halted, after {time} ms and {}", vm.exits()),
         End::Reset => println!("\nlinux has reset its machine, after {time} ms and {}", vm.exits()),
@@ -77,6 +80,8 @@ struct Serial {
     is_there: bool,
     /// How many characters of the prompt the latest output is; all of them if the prompt has been printed.
     of_prompt: usize,
+    /// The uptime at which it was printed first, in milliseconds.
+    prompted: Option<u32>,
 }
 
 impl Console for Serial {
@@ -87,6 +92,9 @@ impl Console for Serial {
             // No part of the prompt but its beginning begins with the prompt's first character.
             self.of_prompt =
                 if byte == prompt[self.of_prompt] { self.of_prompt + 1 } else { (byte == prompt[0]).into() };
+            if self.of_prompt == prompt.len() {
+                self.prompted = sys::uptime().ok();
+            }
         }
         if byte == b'\n' {
             self.output.flush();
