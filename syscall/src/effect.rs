@@ -3,6 +3,7 @@
 //!
 //! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write on any path, and a
 //! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
+mod answer;
 mod ending;
 mod guest;
 
@@ -19,7 +20,6 @@ use crate::system::System;
 use abi::{CHANNELS, Call, Cause, Error};
 use domain::{Map, Wide};
 use layer::core::constants::*;
-use layer::core::fields::process::LIVE;
 use layer::core::machine::{Machine, Spec};
 use layer::objects::page_table::spec::{NEW_FRAME, mapped};
 use layer::spec::contract::{Cells, Region};
@@ -370,12 +370,7 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                 Next::Continue(Continuation::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
                 Next::Continue(Continuation::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
                 Next::Continue(_) | Next::ToGuest(_) => false,
-                Next::ToUser(_) => {
-                    let child = m.argument(By::Trap, slot::EBX);
-                    m.stays()
-                        && ![Call::Exit, Call::Wait, Call::Yield].into_iter().any(|call| m.asks_for(call))
-                        && (!m.asks_for(Call::Kill) || (m.ended_with(Error::InvalId) && !m.has_child_in(child, LIVE)))
-                }
+                Next::ToUser(_) => m.stays() && answer::ensures(m),
                 Next::Load(_) => m.stays() && m.asks_for(Call::Spawn),
                 Next::Switch(_) => {
                     m.asks_for(Call::Yield) && m.saved(Continuation::StartUser) && m.ended_with(Error::Succ)

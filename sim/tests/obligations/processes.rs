@@ -47,8 +47,8 @@ proptest! {
                     let after = Node { usage: parent.usage + quota, children: parent.children + 1, ..parent };
                     tree.extend([(me, after), (child, Node { quota, ..Node::default() })]);
                     // The context has the user's code and data selectors, the top of the stack, and interrupts enabled.
-                    // The entry is an address.
-                    for (slot, value) in [(16, 35), (8, 35), (9, 35), (13, 27), (15, 0xF000_0000), (14, 0x200)] {
+                    // The entry is an address. The reference has 0x1B as the code's selector (P45).
+                    for (slot, value) in [(16, 35), (8, 35), (9, 35), (13, 0x2B), (15, 0xF000_0000), (14, 0x200)] {
                         prop_assert_eq!(uctx_get(cpu, child, slot), Ok(value), "slot {}", slot);
                     }
                     for slot in [2, 3, 12, 25] {

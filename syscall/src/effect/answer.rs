@@ -1,0 +1,92 @@
+//! The postcondition of a call that returns to its caller at once, except for those of a monitor.
+use super::{By, Made};
+use crate::system::System;
+use abi::{Call, Error, ThreadState};
+use domain::{Flag, Map};
+use layer::core::constants::*;
+use layer::core::fields::process::LIVE;
+use layer::core::machine::Spec;
+
+/// The registers of results, in their order.
+const RESULTS: [u32; 5] = [slot::EBX, slot::R10, slot::EDX, slot::ESI, slot::EDI];
+
+impl<M: System + Spec> Made<'_, M> {
+    /// The call succeeded with so many results, or was refused. All of the caller's other registers are those of the call.
+    pub(super) fn keeps_all_but(&self, by: By, results: usize) -> bool {
+        let is = |slots: &[u32]| slots.iter().any(|&slot| self.any == slot);
+        self.any >= UCTXT_SIZE
+            || self.any == slot::EAX
+            || (self.ended_with(Error::Succ) && is(&RESULTS[..results]))
+            || self.register(&self.after, self.any) == self.given(by, self.any)
+    }
+}
+
+/// The postcondition.
+pub(super) fn ensures<M: System + Spec>(m: &Made<'_, M>) -> bool {
+    let Some(&call) = Call::ALL.iter().find(|&&call| m.asks_for(call)) else {
+        return m.ended_with(Error::InvalCallnr) && m.keeps_all_but(By::Trap, 0);
+    };
+    let results = match call {
+        Call::ThreadInfo => 5,
+        Call::WhoAmI => 3,
+        _ => 1,
+    };
+    m.keeps_all_but(By::Trap, results) && is_answered(m, call)
+}
+
+/// The error number and the results are right.
+fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
+    let first = m.argument(By::Trap, slot::EBX);
+    let container = |thread: M::Word| m.before.own.ac.get([thread]);
+    let succeeds = || m.ended_with(Error::Succ);
+    let refused = |errors: &[Error]| errors.iter().any(|&error| m.ended_with(error));
+    match call {
+        Call::Kill => m.ended_with(Error::InvalId) && !m.has_child_in(first, LIVE),
+        Call::GetQuota => {
+            let own = container(m.cur());
+            let left = M::Nat::from(m.left(slot::EBX));
+            succeeds() && left + M::Nat::from(own.usage) == M::Nat::from(own.quota)
+        }
+        Call::WhoAmI => {
+            succeeds()
+                && m.left(slot::EBX) == m.cur()
+                && m.left(slot::R10) == m.before.own.cpu
+                && m.left(slot::EDX) == container(m.cur()).parent
+        }
+        Call::ThreadInfo => {
+            // Of the main threads, each CPU knows its own.
+            let is_here = first < NUM_PROC && (first > TOTAL_CPU || first == m.before.own.cpu + 1);
+            if !is_here || !container(first).used.holds() {
+                return m.ended_with(Error::InvalId);
+            }
+            let of = container(first);
+            let state = if first == m.cur() {
+                (ThreadState::Running as u32).into()
+            } else {
+                m.before.own.kctxt.get([first]).ra
+            };
+            // The number of the program, in R10, is the machine's answer.
+            succeeds()
+                && m.left(slot::EBX) == state
+                && m.left(slot::EDX) == of.quota
+                && m.left(slot::ESI) == of.usage
+                && m.left(slot::EDI) == of.nchildren
+        }
+        Call::Puts => {
+            let is_in_window = first >= ADR_LOW && first < ADR_HIGH;
+            if !is_in_window {
+                return m.ended_with(Error::InvalAddr);
+            }
+            let (length, to_end) = (m.argument(By::Trap, slot::R10), M::Word::from(PAGE_SIZE) - first % PAGE_SIZE);
+            refused(&[Error::InvalAddr, Error::Mem])
+                || (succeeds() && m.left(slot::EBX) == if length < to_end { length } else { to_end })
+        }
+        Call::Putc => succeeds() || refused(&[Error::NoDevice, Error::SendFail]),
+        Call::Getc => succeeds() || refused(&[Error::NoDevice, Error::NoChar]),
+        Call::Uptime => succeeds(),
+        // A call that succeeds does not return before the child is loaded.
+        Call::Spawn => refused(&[Error::InvalId, Error::InvalAddr, Error::Mem]),
+        // The others do not return at once, or have a postcondition of their own.
+        _ => false,
+    }
+}
