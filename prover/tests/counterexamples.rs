@@ -100,6 +100,14 @@ bugs! {
     a_container_that_is_not_in_use: Derived "palloc" breaks "never stuck", |contract| {
         contract.requires = |v, _| v.ghost.init.holds() && v.ghost.ihost.holds() && v.ghost.ikern.holds();
     };
+    // What is behind the message may be an older one.
+    a_copy_of_the_whole_mailbox: Derived "page_copy_back" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let [q, k, va, _] = a.words;
+            let all = if k == 0 { k } else { layer::core::constants::MAX_WORDS.into() };
+            channel::page_copy_back(cpu, Channel(q), all, va).map(|()| Answer::Unit)
+        };
+    };
     a_scalar_outside_of_the_frame: Derived "get_curid" breaks "modifies: intr_flag", |contract| {
         contract.run = |cpu, _| {
             cpu.own.intr_flag = false.into();

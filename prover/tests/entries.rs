@@ -118,6 +118,26 @@ bugs! {
             if number == 77 { Err(Stuck::BadThread) } else { Ok(next) }
         };
     };
+    a_register_that_has_another_value: "system_call" breaks "postcondition", |row| {
+        row.run = |cpu, a| {
+            let next = entry::system_call(cpu, a.registers)?;
+            if let Next::ToUser(_) = next {
+                let cur = cpu.own.cur;
+                cpu.own.uctxt.set([cur, slot::EDI.into()], Slot { value: M::Wide::constant(7) });
+            }
+            Ok(next)
+        };
+    };
+    words_of_a_message_that_are_not_counted: "send" breaks "postcondition", |row| {
+        row.run = |cpu, _| {
+            let next = entry::go_on(cpu, Continuation::Send)?;
+            let cur = cpu.own.cur;
+            if matches!(next, Next::ToUser(_)) && cpu.own.uctxt.get([cur, slot::EAX.into()]).value.low() == 0 {
+                cpu.own.uctxt.set([cur, slot::EBX.into()], Slot { value: M::Wide::constant(0) });
+            }
+            Ok(next)
+        };
+    };
     a_page_that_is_mapped_already: "page_fault" breaks "the precondition of pt_resv holds at the call", |row| {
         row.run = |cpu, a| {
             resolve(cpu, a.registers, |cpu, cur, va| pt_resv(cpu, cur, va, perm::PTU.into()))

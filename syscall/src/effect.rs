@@ -303,7 +303,12 @@ fn receiving<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
 /// thread that slept there is awake, now or after the steps that follow. Or the call was refused. Or the call begins
 /// again with the same registers: when the caller is woken, or at once because a missing page has been mapped.
 fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, continuation: Continuation) -> bool {
-    let made = |q| m.ended_with(Error::Succ) && m.after.channels.pool.get([q]).busy == busy;
+    let made = |q| {
+        m.ended_with(Error::Succ)
+            && m.keeps_all_but(by, 1)
+            && m.after.channels.pool.get([q]).busy == busy
+            && answer::is_transferred(m, by, q, busy == FILLED)
+    };
     let is_there = |at| mapped(at, m.cur(), m.argument(by, slot::R10)).is_some();
     match m.next {
         Next::Wake(wake) => {
@@ -313,7 +318,9 @@ fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, continuatio
                 && m.named(by).is_some_and(|q| wake.cv + SLP_Q == q && made(q))
         }
         Next::ToUser(_) => {
-            m.stays() && (!m.ended_with(Error::Succ) || m.named(by).is_some_and(|q| made(q) && m.nobody_sleeps(q)))
+            let refused = !m.ended_with(Error::Succ);
+            m.stays()
+                && ((refused && m.keeps_all_but(by, 0)) || m.named(by).is_some_and(|q| made(q) && m.nobody_sleeps(q)))
         }
         Next::Switch(_) => !m.stays() && m.saved(continuation) && m.kept(by),
         Next::Continue(again) => {

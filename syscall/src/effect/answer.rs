@@ -6,6 +6,7 @@ use domain::{Flag, Map};
 use layer::core::constants::*;
 use layer::core::fields::process::LIVE;
 use layer::core::machine::Spec;
+use layer::objects::page_table::spec::mapped;
 
 /// The registers of results, in their order.
 const RESULTS: [u32; 5] = [slot::EBX, slot::R10, slot::EDX, slot::ESI, slot::EDI];
@@ -19,6 +20,24 @@ impl<M: System + Spec> Made<'_, M> {
             || (self.ended_with(Error::Succ) && is(&RESULTS[..results]))
             || self.register(&self.after, self.any) == self.given(by, self.any)
     }
+}
+
+/// The caller's page and the mailbox of the channel `q` have the same first words, as many as the result says: all that
+/// were asked for if the caller `sends` and they fit, and no more if it receives.
+pub(super) fn is_transferred<M: System + Spec>(m: &Made<'_, M>, by: By, q: M::Word, sends: bool) -> bool {
+    let (words, count, byte) = (m.argument(by, slot::EDX), m.left(slot::EBX), m.any);
+    let is_right =
+        if sends { count == if words < MAX_WORDS { words } else { MAX_WORDS.into() } } else { count <= words };
+    is_right
+        && count <= MAX_WORDS
+        && (byte >= PAGE_SIZE
+            || byte >= count * WORD_SIZE
+            || match mapped(&m.after, m.cur(), m.argument(by, slot::R10)) {
+                Some((page, _)) => {
+                    m.after.own.hp.get([page, byte]).value == m.after.channels.mailbox.get([q, byte]).value
+                }
+                None => false,
+            })
 }
 
 /// The postcondition.

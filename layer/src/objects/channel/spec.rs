@@ -165,10 +165,24 @@ fn same_message<M: Spec>(s: &Transition<'_, M>, at: &View<'_, M>, q: M::Word, k:
         }
 }
 
-/// The first `k` words of the page at `va` became the message of `q`.
+/// The first `k` words of the page at `va` became the message of `q`. The mailbox behind them is as it was.
 fn sent<M: Spec>(s: &Transition<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
     let (before, after) = (s.before.channels.lock_of(q), s.after.channels.lock_of(q));
-    after.words == k && after.budget + 1 == before.budget && same_message(s, &s.after, q, k, va)
+    let byte = s.any[0];
+    let is_kept = || {
+        let defined = |at: &View<'_, M>| M::present(&at.channels.ghost).defined.get([q, byte]).defined.holds();
+        s.after.channels.mailbox.get([q, byte]).value == s.before.channels.mailbox.get([q, byte]).value
+            && defined(&s.after) == defined(&s.before)
+    };
+    after.words == k
+        && after.budget + 1 == before.budget
+        && same_message(s, &s.after, q, k, va)
+        && (is_in_message::<M>(byte, k) || is_kept())
+}
+
+/// Byte `byte` of a page, or no byte of it, is in the first `k` words.
+fn is_in_message<M: Spec>(byte: M::Word, k: M::Word) -> bool {
+    byte >= PAGE_SIZE || byte < k * WORD_SIZE
 }
 
 /// The cells that sending a message to the mailbox of `q` may write.
@@ -179,9 +193,18 @@ fn message<M: Spec>(q: M::Word, may: Cells<'_, M>) {
     may("syncchpool.lock", Region::Leaf("words"), &[q]);
 }
 
-/// The first `k` words of the message of `q` were copied to the page at `va`.
+/// The first `k` words of the message of `q` were copied to the page at `va`. The page behind them is as it was.
 fn received<M: Spec>(s: &Transition<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
-    k == 0 || same_message(s, &s.after, q, k, va)
+    let byte = s.any[0];
+    let is_kept = || match mapped(&s.before, s.before.own.cur, va) {
+        Some((page, _)) => {
+            s.after.own.hp.get([page, byte]).value == s.before.own.hp.get([page, byte]).value
+                && s.after.ghost.hp_defined.get([page, byte]).defined.holds()
+                    == s.before.ghost.hp_defined.get([page, byte]).defined.holds()
+        }
+        None => true,
+    };
+    (k == 0 || same_message(s, &s.after, q, k, va)) && (is_in_message::<M>(byte, k) || is_kept())
 }
 
 /// The cells that receiving a message may write.
