@@ -100,6 +100,15 @@ bugs! {
     a_container_that_is_not_in_use: Derived "palloc" breaks "never stuck", |contract| {
         contract.requires = |v, _| v.ghost.init.holds() && v.ghost.ihost.holds() && v.ghost.ikern.holds();
     };
+    a_register_that_is_not_saved: Derived "proc_exit_user" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let (cur, slot) = (cpu.own.cur, layer::core::constants::slot::R10.into());
+            let before = cpu.own.uctxt.get([cur, slot]);
+            process::proc_exit_user(cpu, a.registers)?;
+            cpu.own.uctxt.set([cur, slot], before);
+            Ok(Answer::Unit)
+        };
+    };
     // What is behind the message may be an older one.
     a_copy_of_the_whole_mailbox: Derived "page_copy_back" breaks "postcondition", |contract| {
         contract.run = |cpu, a| {

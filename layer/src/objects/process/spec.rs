@@ -150,7 +150,10 @@ pub(crate) fn proc_exit_user<M: Spec>() -> Contract<M> {
             g.ikern.holds()
                 && g.ipt.holds()
                 && g.pt == 0
-                && (s.any[0] >= UCTXT_SIZE || matches!(g.uctxt_kind.get([s.before.own.cur, s.any[0]]), SlotKind::Int))
+                && (s.any[0] >= UCTXT_SIZE
+                    || (matches!(g.uctxt_kind.get([s.before.own.cur, s.any[0]]), SlotKind::Int)
+                        && s.after.own.uctxt.get([s.before.own.cur, s.any[0]]).value
+                            == M::register(&s.arguments.registers, s.any[0])))
         },
         events: no_events,
         modifies: |s, may| {
