@@ -5,7 +5,7 @@ use crate::core::fields::*;
 use crate::core::machine::Spec;
 use crate::objects::mode::spec::in_program;
 use crate::objects::page_table::{pdx, ptx};
-use crate::objects::vmx::ept::nested;
+use crate::objects::vmx::spec::nested;
 use crate::spec::contract::{Contract, Region, Transition, no_events, silent};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide};

@@ -25,7 +25,7 @@ pub fn nested<M: Machine>(gpa: M::Word) -> [M::Word; 2] {
 /// The entry that maps to `hpa` with a memory type.
 #[inline(always)]
 #[track_caller]
-pub fn entry<M: Machine>(hpa: M::Word, memtype: M::Word) -> M::Word {
+fn entry<M: Machine>(hpa: M::Word, memtype: M::Word) -> M::Word {
     hpa + memtype * 8 + MAPPED
 }
 

@@ -27,7 +27,7 @@ use place::{get, read, set_field, write};
 
 /// The values that `vmx_init` writes to the VMX structure: the reset values of A.2, and 0 in the slots that 35 and 38
 /// to 45 can read (P40).
-pub const DEFAULTS: [(u32, u64); 16] = [
+const DEFAULTS: [(u32, u64); 16] = [
     (vmx_slot::RIP, 0xFFF0),
     (vmx_slot::VPID, 1),
     (vmx_slot::CR2, 0),
@@ -121,7 +121,7 @@ pub fn vmx_set_intercept_intwin<M: Machine>(cpu: &mut Cpu<'_, M>, enable: M::Wor
 }
 
 /// The bit of the primary controls that makes the guest exit when it can take an interrupt.
-pub const INTERRUPT_WINDOW: u32 = 2;
+const INTERRUPT_WINDOW: u32 = 2;
 
 /// 28 `vmx_set_desc1(seg, sel, base)`: sets selector and base of a guest segment (P11); for GDTR and IDTR only the
 /// base.
@@ -188,14 +188,14 @@ pub fn vmx_inject_event<M: Machine>(
 }
 
 /// The bit of an event's description that says that an event is pending.
-pub const EVENT_VALID: u32 = 1 << 31;
+const EVENT_VALID: u32 = 1 << 31;
 /// The bit of an event's description that says that the event has an error code.
 pub const EVENT_ERROR: u32 = 0x800;
 
 /// The description of an event.
 #[inline(always)]
 #[track_caller]
-pub fn event<M: Machine>(kind: M::Word, vector: M::Word, has_error: bool) -> M::Word {
+fn event<M: Machine>(kind: M::Word, vector: M::Word, has_error: bool) -> M::Word {
     let flags = if has_error { EVENT_VALID + EVENT_ERROR } else { EVENT_VALID };
     kind.or(vector).or(flags.into())
 }

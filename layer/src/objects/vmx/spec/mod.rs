@@ -5,19 +5,19 @@ mod ownership;
 mod place;
 mod switch;
 
-use crate::core::bits::{bit, with_bit};
+use crate::core::bits::bit;
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::*;
 use crate::core::fields::*;
 use crate::core::machine::Spec;
 use crate::objects::mode::spec::{hk, hkp, hkpt_init, in_kernel};
 use crate::objects::vmx;
-use crate::objects::vmx::ept::{self, MEMORY_TYPES, entry, nested};
+use crate::objects::vmx::Place;
+use crate::objects::vmx::ept;
 use crate::objects::vmx::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Start, Vmcs};
-use crate::objects::vmx::{DEFAULTS, EVENT_VALID, INTERRUPT_WINDOW, Place, REGISTERS};
 use crate::spec::contract::{Cells, Contract, Region, Transition, no_events, silent};
 use crate::spec::view::View;
-use domain::{Flag, Map, Wide};
+use domain::{Flag, Map, Wide, Word};
 use place::{EIP, at, in_vm_host, is, is_int, kind_at, may_write};
 
 pub use ownership::{CLAIMED, RELEASED};
@@ -99,8 +99,14 @@ pub(crate) fn vmx_set_intercept_intwin<M: Spec>() -> Contract<M> {
         reference_requires: |v, a| hkp(v, a) && is_int(v, PLACE),
         requires: in_vm_host,
         ensures: |s| {
-            let controls = with_bit::<M>(at(&s.before, PLACE).low(), INTERRUPT_WINDOW, s.arguments.words[0] == 1);
-            is(&s.after, PLACE, controls.into())
+            let controls = at(&s.before, PLACE).low();
+            let (is_set, wanted) = (controls / 4 % 2 == 1, s.arguments.words[0] == 1);
+            let after = match (is_set, wanted) {
+                (false, true) => controls + 4,
+                (true, false) => controls - 4,
+                _ => controls,
+            };
+            is(&s.after, PLACE, after.into())
         },
         events: no_events,
         modifies: |_, may| may_write::<M>(may, PLACE),
@@ -166,7 +172,7 @@ const EVENT: Place = V(Vmcs::EntryIntrInfo);
 
 /// An event is pending for the guest.
 fn is_pending<M: Spec>(v: &View<'_, M>) -> bool {
-    at(v, EVENT).low() >= EVENT_VALID
+    at(v, EVENT).low() >= 0x8000_0000
 }
 
 pub(crate) fn vmx_inject_event<M: Spec>() -> Contract<M> {
@@ -178,8 +184,10 @@ pub(crate) fn vmx_inject_event<M: Spec>() -> Contract<M> {
         requires: in_vm_host,
         ensures: |s| {
             let [kind, vector, errcode, ev] = s.arguments.words;
+            // Bit 31: there is an event; bit 11: it has an error code.
+            let flags = M::Word::from(if ev == 1 { 0x8000_0800 } else { 0x8000_0000 });
             is_pending(&s.before)
-                || (is(&s.after, EVENT, vmx::event::<M>(kind, vector, ev == 1).into())
+                || (is(&s.after, EVENT, kind.or(vector).or(flags).into())
                     && (ev != 1 || is(&s.after, ERROR, errcode.into())))
         },
         events: no_events,
@@ -217,16 +225,39 @@ pub(crate) fn vmx_get_tsc_offset<M: Spec>() -> Contract<M> {
     )
 }
 
+/// The places of the guest's registers, by code (reference, section 2).
+const REGISTERS: [Place; 14] = [
+    X(0),
+    X(2),
+    X(4),
+    X(6),
+    X(8),
+    X(10),
+    X(12),
+    V(Vmcs::GuestRsp),
+    X(14),
+    V(Vmcs::GuestRflags),
+    V(Vmcs::GuestCr0),
+    X(16),
+    V(Vmcs::GuestCr3),
+    V(Vmcs::GuestCr4),
+];
+
+/// The place of the guest register with code `r`.
+fn register<M: Spec>(r: M::Word) -> Option<Place> {
+    (0..).zip(REGISTERS).find(|&(code, _)| r == code).map(|(_, place)| place)
+}
+
 /// `holds` is true of the place of the guest register with code `r`, and there is such a register.
 fn of_register<M: Spec>(r: M::Word, holds: impl Fn(Place) -> bool) -> bool {
-    vmx::register::<M>(r).is_some_and(holds)
+    register::<M>(r).is_some_and(holds)
 }
 
 pub(crate) fn vmx_get_reg<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| vmx::vmx_get_reg(cpu, a.words[0]).map(Answer::Word),
         |v, a| hkp(v, a) && of_register::<M>(a.words[0], |place| is_int(v, place)),
-        |v, a| in_vm_host(v, a) && a.words[0] < REGISTERS.len() as u32,
+        |v, a| in_vm_host(v, a) && a.words[0] < 14,
         |s| of_register::<M>(s.arguments.words[0], |place| s.answer.word() == at(&s.before, place).low()),
     )
 }
@@ -235,12 +266,12 @@ pub(crate) fn vmx_set_reg<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| vmx::vmx_set_reg(cpu, a.words[0], a.words[1]).map(|()| Answer::Unit),
         assumes: |_, _| true,
-        reference_requires: |v, a| hkp(v, a) && a.words[0] < REGISTERS.len() as u32,
-        requires: |v, a| in_kernel(v, a) && a.words[0] < REGISTERS.len() as u32,
+        reference_requires: |v, a| hkp(v, a) && a.words[0] < 14,
+        requires: |v, a| in_kernel(v, a) && a.words[0] < 14,
         ensures: |s| of_register::<M>(s.arguments.words[0], |place| is(&s.after, place, s.arguments.words[1].into())),
         events: no_events,
         modifies: |s, may| {
-            if let Some(place) = vmx::register::<M>(s.arguments.words[0]) {
+            if let Some(place) = register::<M>(s.arguments.words[0]) {
                 may_write::<M>(may, place);
             }
         },
@@ -278,10 +309,15 @@ pub(crate) fn vmx_next_fits<M: Spec>() -> Contract<M> {
     )
 }
 
+/// The key of the nested entry of a guest-physical address: a table maps 2 MiB, and an entry 4 KiB.
+pub(crate) fn nested<M: Spec>(gpa: M::Word) -> [M::Word; 2] {
+    [gpa / 0x20_0000, gpa / 4096 % 512]
+}
+
 /// The arguments are two page-aligned addresses and a memory type.
 fn is_mapping<M: Spec>(a: &Arguments<M>) -> bool {
     let [gpa, hpa, memtype, _] = a.words;
-    gpa % PAGE_SIZE == 0 && hpa % PAGE_SIZE == 0 && memtype < MEMORY_TYPES
+    gpa % PAGE_SIZE == 0 && hpa % PAGE_SIZE == 0 && memtype < 8
 }
 
 pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
@@ -295,7 +331,7 @@ pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
         requires: |v, a| in_vm_host(v, a) && is_mapping(a),
         ensures: |s| {
             let [gpa, hpa, memtype, _] = s.arguments.words;
-            let (mapped, key) = (entry::<M>(hpa, memtype), nested::<M>(gpa));
+            let (mapped, key) = (hpa + memtype * 8 + 0x47, nested::<M>(gpa));
             matches!(s.answer, Answer::Word(word) if *word == 0)
                 && s.after.own.ept.get(key).value == mapped
                 && s.after.ghost.ept_defined.get(key).defined.holds()
@@ -312,6 +348,26 @@ pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
         },
     }
 }
+
+/// The slots of the VMX structure that `vmx_init` writes, with their values (reference, A.2 and P40).
+const DEFAULTS: [(u32, u64); 16] = [
+    (0, 0),
+    (2, 0),
+    (4, 0),
+    (6, 0),
+    (8, 0),
+    (10, 0),
+    (12, 0),
+    (14, 0xFFF0),
+    (16, 0),
+    (17, 0),
+    (18, 0),
+    (19, 0),
+    (20, 0),
+    (21, 0xFFFF_0FF0),
+    (26, 1),
+    (28, 0),
+];
 
 /// The virtual machine is as `vmx_init` makes it.
 fn is_initialised<M: Spec>(s: &Transition<'_, M>) -> bool {
