@@ -155,7 +155,7 @@ impl<M: System + Spec> Made<'_, M> {
 
     /// The caller's saved registers are those of the call, unchanged.
     fn kept(&self, by: By) -> bool {
-        self.any >= UCTXT_SIZE || self.register(&self.after, self.any) == self.given(by, self.any)
+        self.keeps(by, &[])
     }
 
     /// No thread sleeps in the queue `q`.

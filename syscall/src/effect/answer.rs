@@ -9,15 +9,19 @@ use layer::core::machine::Spec;
 use layer::objects::page_table::spec::mapped;
 
 /// The registers of results, in their order.
-const RESULTS: [u32; 5] = [slot::EBX, slot::R10, slot::EDX, slot::ESI, slot::EDI];
+pub(super) const RESULTS: [u32; 5] = [slot::EBX, slot::R10, slot::EDX, slot::ESI, slot::EDI];
 
 impl<M: System + Spec> Made<'_, M> {
     /// The call succeeded with so many results, or was refused. All of the caller's other registers are those of the call.
     pub(super) fn keeps_all_but(&self, by: By, results: usize) -> bool {
-        let is = |slots: &[u32]| slots.iter().any(|&slot| self.any == slot);
+        let has_results = self.ended_with(Error::Succ);
+        (has_results && RESULTS[..results].iter().any(|&slot| self.any == slot)) || self.keeps(by, &[slot::EAX])
+    }
+
+    /// All of the caller's registers but these are those of the call.
+    pub(super) fn keeps(&self, by: By, changed: &[u32]) -> bool {
         self.any >= UCTXT_SIZE
-            || self.any == slot::EAX
-            || (self.ended_with(Error::Succ) && is(&RESULTS[..results]))
+            || changed.iter().any(|&slot| self.any == slot)
             || self.register(&self.after, self.any) == self.given(by, self.any)
     }
 }

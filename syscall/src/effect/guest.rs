@@ -1,4 +1,5 @@
 //! Modifies clauses and postconditions of a monitor's calls, and of a guest's exit.
+use super::answer::RESULTS;
 use super::{By, Effect, Made, mode, page_of, registers, switch};
 use crate::continuation::Continuation;
 use crate::next::Next;
@@ -8,73 +9,25 @@ use domain::{Flag, Map, Wide, Word};
 use layer::core::constants::*;
 use layer::core::machine::Spec;
 use layer::objects::page_table::spec::mapped;
-use layer::objects::vmx::spec::{CLAIMED, RELEASED};
+use layer::objects::vmx::Place::{self, Vmcs as Field, Vmx as Slot};
+use layer::objects::vmx::spec::{CLAIMED, REGISTERS, RELEASED, at as value, may_write, nested, register};
 use layer::objects::vmx::vmcs::Vmcs;
 use layer::spec::contract::{Cells, Region};
 use layer::spec::view::View;
 
-/// A value of the virtual machine: a field of its control structure, or a slot of the VMX structure (appendix B).
-#[derive(Clone, Copy)]
-enum Value {
-    Field(Vmcs),
-    Slot(u32),
-}
-
-use Value::{Field, Slot};
-
-/// The guest's registers, by code (reference, section 2).
-const REGISTERS: [Value; 14] = [
-    Slot(0),
-    Slot(2),
-    Slot(4),
-    Slot(6),
-    Slot(8),
-    Slot(10),
-    Slot(12),
-    Field(Vmcs::GuestRsp),
-    Slot(14),
-    Field(Vmcs::GuestRflags),
-    Field(Vmcs::GuestCr0),
-    Slot(16),
-    Field(Vmcs::GuestCr3),
-    Field(Vmcs::GuestCr4),
-];
-const EAX: Value = Slot(0);
-const EBX: Value = Slot(2);
-const ECX: Value = Slot(4);
-const EDX: Value = Slot(6);
-const EIP: Value = Slot(14);
+const EAX: Place = Slot(0);
+const EBX: Place = Slot(2);
+const ECX: Place = Slot(4);
+const EDX: Place = Slot(6);
+const EIP: Place = Slot(14);
 /// What `hvm_complete` sets, and the slots of its arguments with the values.
-const COMPLETED: [(Value, u32); 4] = [(EAX, slot::R10), (EDX, slot::EDX), (ECX, slot::ESI), (EBX, slot::EDI)];
-const QUALIFICATION: Value = Slot(28);
-const LENGTH: Value = Field(Vmcs::ExitInstructionLength);
-const EVENT: Value = Field(Vmcs::EntryIntrInfo);
-const EVENT_ERROR: Value = Field(Vmcs::EntryExceptionError);
-const TSC_OFFSET: Value = Field(Vmcs::TscOffset);
-const CONTROLS: Value = Field(Vmcs::PriProcBasedCtls);
-
-/// The value in the state `at`.
-fn value<M: Spec>(at: &View<'_, M>, value: Value) -> M::Wide {
-    match value {
-        Field(field) => at.own.vmcs.get([(field as u32).into()]).value,
-        Slot(slot) => at.own.vmx.get([slot.into()]).value,
-    }
-}
-
-/// Cells: this value.
-fn of_value<M: Spec>(may: Cells<'_, M>, value: Value) {
-    let (field, kind, key) = match value {
-        Field(field) => ("vmcs", "vmcs.kind", field as u32),
-        Slot(slot) => ("vmx", "vmx.kind", slot),
-    };
-    may(field, Region::All, &[key.into()]);
-    may(kind, Region::All, &[key.into()]);
-}
-
-/// The guest's register with this code.
-fn register<M: Spec>(code: M::Word) -> Option<Value> {
-    (0..).zip(REGISTERS).find(|&(other, _)| code == other).map(|(_, value)| value)
-}
+const COMPLETED: [(Place, u32); 4] = [(EAX, slot::R10), (EDX, slot::EDX), (ECX, slot::ESI), (EBX, slot::EDI)];
+const QUALIFICATION: Place = Slot(28);
+const LENGTH: Place = Field(Vmcs::ExitInstructionLength);
+const EVENT: Place = Field(Vmcs::EntryIntrInfo);
+const EVENT_ERROR: Place = Field(Vmcs::EntryExceptionError);
+const TSC_OFFSET: Place = Field(Vmcs::TscOffset);
+const CONTROLS: Place = Field(Vmcs::PriProcBasedCtls);
 
 impl<M: System + Spec> Made<'_, M> {
     /// The virtual machine was the caller's.
@@ -84,14 +37,7 @@ impl<M: System + Spec> Made<'_, M> {
 
     /// The call was refused with this error, and the caller's registers are as it left them.
     fn is_refused(&self, error: Error) -> bool {
-        self.ended_with(error) && self.keeps(&[slot::EAX])
-    }
-
-    /// All of the caller's registers but these are those of the call.
-    fn keeps(&self, changed: &[u32]) -> bool {
-        self.any >= UCTXT_SIZE
-            || changed.iter().any(|&slot| self.any == slot)
-            || self.register(&self.after, self.any) == self.given(By::Trap, self.any)
+        self.ended_with(error) && self.keeps(By::Trap, &[slot::EAX])
     }
 
     /// The call succeeded without a result.
@@ -101,24 +47,23 @@ impl<M: System + Spec> Made<'_, M> {
 
     /// The call succeeded with this result.
     fn returns(&self, result: M::Word) -> bool {
-        self.ended_with(Error::Succ) && self.left(slot::EBX) == result && self.keeps(&[slot::EAX, slot::EBX])
+        self.ended_with(Error::Succ) && self.left(slot::EBX) == result && self.keeps(By::Trap, &[slot::EAX, slot::EBX])
     }
 
     /// The call succeeded with these results.
     fn returns_all(&self, results: [M::Word; 5]) -> bool {
-        let slots = [slot::EBX, slot::R10, slot::EDX, slot::ESI, slot::EDI];
         self.ended_with(Error::Succ)
-            && slots.iter().zip(results).all(|(&slot, result)| self.left(slot) == result)
-            && (slots.iter().any(|&slot| self.any == slot) || self.keeps(&[slot::EAX]))
+            && RESULTS.iter().zip(results).all(|(&slot, result)| self.left(slot) == result)
+            && self.keeps_all_but(By::Trap, RESULTS.len())
     }
 
     /// The value is what it was.
-    fn is_kept(&self, of: Value) -> bool {
+    fn is_kept(&self, of: Place) -> bool {
         value(&self.after, of) == value(&self.before, of)
     }
 
     /// The value is now this word.
-    fn is_now(&self, of: Value, word: M::Word) -> bool {
+    fn is_now(&self, of: Place, word: M::Word) -> bool {
         value(&self.after, of) == M::Wide::from(word)
     }
 
@@ -145,11 +90,6 @@ impl<M: System + Spec> Made<'_, M> {
     }
 }
 
-/// The key of the nested entry of a guest-physical address.
-fn nested<M: Spec>(guest: M::Word) -> [M::Word; 2] {
-    [guest / 0x20_0000, guest / 4096 % 512]
-}
-
 /// Cells of a monitor's call, besides the caller's registers.
 pub(super) fn modifies<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     let asks = |call: Call| m.asks_for(call);
@@ -164,7 +104,7 @@ pub(super) fn modifies<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     if asks(Call::HvmRunVm) {
         may("ihost", Region::All, &[]);
         for of in [Field(Vmcs::GuestRip), Slot(33), Slot(34)] {
-            of_value::<M>(&mut *may, of);
+            may_write::<M>(&mut *may, of);
         }
     }
     if asks(Call::HvmMmap) {
@@ -194,31 +134,31 @@ pub(super) fn modifies<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     if asks(Call::HvmSetReg)
         && let Some(of) = register::<M>(m.argument(By::Trap, slot::EBX))
     {
-        of_value::<M>(&mut *may, of);
+        may_write::<M>(&mut *may, of);
     }
     if asks(Call::HvmInjectEvent) {
-        of_value::<M>(&mut *may, EVENT);
-        of_value::<M>(&mut *may, EVENT_ERROR);
+        may_write::<M>(&mut *may, EVENT);
+        may_write::<M>(&mut *may, EVENT_ERROR);
     }
     if asks(Call::HvmInterceptIntWindow) {
-        of_value::<M>(&mut *may, CONTROLS);
+        may_write::<M>(&mut *may, CONTROLS);
     }
     if asks(Call::HvmSetTscOffset) {
-        of_value::<M>(&mut *may, TSC_OFFSET);
+        may_write::<M>(&mut *may, TSC_OFFSET);
     }
     if asks(Call::HvmHandleRdmsr) {
-        of_value::<M>(&mut *may, EAX);
-        of_value::<M>(&mut *may, EDX);
+        may_write::<M>(&mut *may, EAX);
+        may_write::<M>(&mut *may, EDX);
     }
     if asks(Call::HvmComplete) {
         for (k, (of, _)) in (0..).zip(COMPLETED) {
             if m.argument(By::Trap, slot::EBX) > k {
-                of_value::<M>(&mut *may, of);
+                may_write::<M>(&mut *may, of);
             }
         }
     }
     if asks(Call::HvmHandleRdmsr) || asks(Call::HvmHandleWrmsr) || asks(Call::HvmComplete) {
-        of_value::<M>(&mut *may, EIP);
+        may_write::<M>(&mut *may, EIP);
     }
 }
 
@@ -264,7 +204,7 @@ fn is_created<M: System + Spec>(m: &Made<'_, M>) -> bool {
 /// The postcondition of every other call, made by the monitor.
 fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
     let argument = |slot: u32| m.argument(By::Trap, slot);
-    let before = |of: Value| value(&m.before, of);
+    let before = |of: Place| value(&m.before, of);
     let (first, second, third) = (argument(slot::EBX), argument(slot::R10), argument(slot::EDX));
     let zero = || M::Word::from(0);
     match call {
@@ -349,7 +289,7 @@ fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
         Call::HvmHandleWrmsr if m.has_next() => m.is_done() && m.steps(),
         Call::HvmComplete if first > 4 => m.is_refused(Error::InvalReg),
         Call::HvmComplete if m.has_next() => {
-            let is_set = |k: u32, of: Value, from: u32| first <= k || m.is_now(of, argument(from));
+            let is_set = |k: u32, of: Place, from: u32| first <= k || m.is_now(of, argument(from));
             m.is_done() && m.steps() && (0..).zip(COMPLETED).all(|(k, (of, from))| is_set(k, of, from))
         }
         Call::HvmGetNextEip | Call::HvmHandleRdmsr | Call::HvmHandleWrmsr | Call::HvmComplete => {
@@ -369,7 +309,7 @@ pub(crate) fn guest_exit<M: System + Spec>() -> Effect<M> {
             may("ihost", Region::All, &[]);
             registers::<M>(m.cur(), &mut *may);
             for slot in SAVED.into_iter().chain(COPIES.map(|(slot, _)| slot)).chain([31]) {
-                of_value::<M>(&mut *may, Slot(slot));
+                may_write::<M>(&mut *may, Slot(slot));
             }
             switch(m, may);
         },

@@ -18,10 +18,11 @@ use crate::objects::vmx::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Start, Vmcs};
 use crate::spec::contract::{Cells, Contract, Region, Transition, no_events, silent};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide, Word};
-use place::{EIP, at, in_vm_host, is, is_int, kind_at, may_write};
+use place::{EIP, in_vm_host, is, is_int, kind_at};
 
 pub use ownership::{CLAIMED, RELEASED};
 pub(crate) use ownership::{vmx_claim, vmx_owner, vmx_release};
+pub use place::{at, may_write};
 
 use Place::{Vmcs as V, Vmx as X};
 
@@ -226,7 +227,7 @@ pub(crate) fn vmx_get_tsc_offset<M: Spec>() -> Contract<M> {
 }
 
 /// The places of the guest's registers, by code (reference, section 2).
-const REGISTERS: [Place; 14] = [
+pub const REGISTERS: [Place; 14] = [
     X(0),
     X(2),
     X(4),
@@ -244,7 +245,7 @@ const REGISTERS: [Place; 14] = [
 ];
 
 /// The place of the guest register with code `r`.
-fn register<M: Spec>(r: M::Word) -> Option<Place> {
+pub fn register<M: Spec>(r: M::Word) -> Option<Place> {
     (0..).zip(REGISTERS).find(|&(code, _)| r == code).map(|(_, place)| place)
 }
 
@@ -310,7 +311,7 @@ pub(crate) fn vmx_next_fits<M: Spec>() -> Contract<M> {
 }
 
 /// The key of the nested entry of a guest-physical address: a table maps 2 MiB, and an entry 4 KiB.
-pub(crate) fn nested<M: Spec>(gpa: M::Word) -> [M::Word; 2] {
+pub fn nested<M: Spec>(gpa: M::Word) -> [M::Word; 2] {
     [gpa / 0x20_0000, gpa / 4096 % 512]
 }
 

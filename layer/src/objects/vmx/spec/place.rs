@@ -15,7 +15,7 @@ use Place::{Vmcs as V, Vmx as X};
 pub(super) const EIP: Place = X(vmx_slot::RIP);
 
 /// The value at a place.
-pub(super) fn at<M: Spec>(v: &View<'_, M>, place: Place) -> M::Wide {
+pub fn at<M: Spec>(v: &View<'_, M>, place: Place) -> M::Wide {
     match place {
         V(field) => v.own.vmcs.get([(field as u32).into()]).value,
         X(slot) => v.own.vmx.get([slot.into()]).value,
@@ -41,7 +41,7 @@ pub(super) fn is<M: Spec>(v: &View<'_, M>, place: Place, value: M::Wide) -> bool
 }
 
 /// The cells that a call may write if it writes an integer to the place.
-pub(super) fn may_write<M: Spec>(may: Cells<'_, M>, place: Place) {
+pub fn may_write<M: Spec>(may: Cells<'_, M>, place: Place) {
     let (field, kind, key) = match place {
         V(field) => ("vmcs", "vmcs.kind", field as u32),
         X(slot) => ("vmx", "vmx.kind", slot),
