@@ -10,6 +10,7 @@ use layer::core::machine::{ChannelPool, Links, Lock, Object};
 use layer::objects::channel::pool::Channels;
 use layer::objects::queue::Threads;
 use std::cell::RefCell;
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -150,6 +151,25 @@ fn before_lock(by: u32, object: &'static str, row: u32) -> Option<Arc<TurnSchedu
 /// The object name of the channels' locks.
 pub const CHANNEL: &str = <SyncChannels as Field<Sim>>::NAME;
 
+/// A CPU waits for the lock of a channel, which another CPU holds, and no CPU runs beside this one. It is the payload of a
+/// panic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    /// The CPU that waits.
+    pub by: u32,
+    /// The channel.
+    pub channel: u32,
+    /// The CPU that holds the lock.
+    pub holder: u32,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Waiting { by, channel, holder } = self;
+        write!(formatter, "CPU {by} waits for the lock of channel {channel}, which CPU {holder} never releases")
+    }
+}
+
 /// The channels. The ghost state records which CPU holds the lock of a channel.
 pub struct SharedChannels(Mutex<Channels<Sim>>);
 
@@ -187,7 +207,7 @@ impl ChannelPool<Sim> for SharedChannels {
             }
             match &turns {
                 Some(turns) => turns.wait_for_lock(by),
-                None => panic!("CPU {by} waits for the lock of channel {q}, which CPU {holder} never releases"),
+                None => std::panic::panic_any(Waiting { by, channel: q, holder }),
             }
         }
     }

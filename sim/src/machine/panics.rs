@@ -1,4 +1,5 @@
 //! Catches panics of the code that runs on a machine.
+use super::lock::Waiting;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -10,6 +11,8 @@ pub struct Panic {
     pub message: String,
     /// The place: file and line.
     pub at: String,
+    /// The lock for which the code would have waited for ever, if that is why it was stopped.
+    pub waiting: Option<Waiting>,
 }
 
 thread_local! {
@@ -29,15 +32,17 @@ pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Panic> {
             }
             let payload = info.payload();
             let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
-            let message = text.unwrap_or("a panic").to_string();
+            let waiting = payload.downcast_ref::<Waiting>().copied();
+            let message = waiting.map_or_else(|| text.unwrap_or("a panic").to_string(), |waiting| waiting.to_string());
             let at = info.location().map_or(String::new(), |at| format!("{}:{}", at.file(), at.line()));
-            PANIC.set(Some(Panic { message, at }));
+            PANIC.set(Some(Panic { message, at, waiting }));
         }));
     });
     let outer = QUIET.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     QUIET.set(outer);
-    result.map_err(|_| PANIC.take().unwrap_or(Panic { message: "a panic".to_string(), at: String::new() }))
+    let unknown = || Panic { message: "a panic".to_string(), at: String::new(), waiting: None };
+    result.map_err(|_| PANIC.take().unwrap_or_else(unknown))
 }
 
 /// Evaluates a condition. It is false if it goes out of range.

@@ -4,6 +4,7 @@ use super::show;
 use crate::check::facts::{Violation, check};
 use crate::machine::Sim;
 use crate::machine::boot::{processor, shared};
+use crate::machine::lock::Waiting;
 use crate::machine::log::Entry;
 use crate::machine::panics::{Panic, quietly};
 use crate::machine::platform::{self, Memory, Platform};
@@ -51,8 +52,16 @@ pub struct Appended {
 pub enum Nothing {
     /// A precondition does not hold.
     Stuck(Stuck),
+    /// The call would wait for a lock that another CPU holds.
+    Waits(Waiting),
     /// The code panicked: a bug of this project.
     Panic(Panic),
+}
+
+impl From<Panic> for Nothing {
+    fn from(panic: Panic) -> Nothing {
+        panic.waiting.map_or(Nothing::Panic(panic), Nothing::Waits)
+    }
 }
 
 impl Hosted {
@@ -72,7 +81,7 @@ impl Hosted {
             match self.on(cpu, boot).unwrap_or(Ok(Ok(()))) {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(stuck)) => Err(Nothing::Stuck(stuck)),
-                Err(panic) => Err(Nothing::Panic(panic)),
+                Err(panic) => Err(panic.into()),
             }
         })
     }
@@ -123,7 +132,7 @@ impl Hosted {
                     return Ok(Done { answer, changed: difference(&mut before, &mut after), events });
                 }
                 Ok(Err(stuck)) => Nothing::Stuck(stuck),
-                Err(panic) => Nothing::Panic(panic),
+                Err(panic) => panic.into(),
             };
             before.restore(cpu);
             Err(nothing)

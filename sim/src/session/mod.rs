@@ -14,6 +14,7 @@ mod tests;
 
 use crate::check::facts::Violation;
 use crate::machine::Sim;
+use crate::machine::lock::Waiting;
 use crate::machine::panics::Panic;
 use crate::machine::platform::Memory;
 use difference::Difference;
@@ -59,6 +60,14 @@ enum Reply {
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
+    /// The call would wait for a lock.
+    Waits {
+        cpu: u32,
+        call: &'static str,
+        waits: Lock,
+        description: &'static str,
+        hint: String,
+    },
     Panic {
         cpu: u32,
         call: &'static str,
@@ -92,6 +101,13 @@ struct Event {
     event: String,
     #[serde(flatten)]
     parameters: Shown,
+}
+
+/// The lock of a channel.
+#[derive(Serialize)]
+struct Lock {
+    channel: u32,
+    holder: u32,
 }
 
 /// A panic of the code, which is always a bug.
@@ -140,6 +156,7 @@ const HELP: [&str; 6] = [
     "empty lines and lines that begin with # are ignored",
 ];
 
+const OTHERS_REST: &str = "Another CPU holds the lock. A CPU does nothing but its calls, so this one would wait for ever; nothing has changed";
 const OUR_BUG: &str = "a bug of Cairn: a call returns a result or a named Stuck, and never panics; nothing has changed";
 
 impl Session {
@@ -192,7 +209,8 @@ impl Session {
                             Nothing::Stuck(stuck) => {
                                 format!("the machine does not boot: {stuck:?}: {}", stuck.description())
                             }
-                            Nothing::Panic(Panic { message, at }) => {
+                            Nothing::Waits(waiting) => format!("the machine does not boot: {waiting}: {OUR_BUG}"),
+                            Nothing::Panic(Panic { message, at, .. }) => {
                                 format!("the machine does not boot: {message} at {at}: {OUR_BUG}")
                             }
                         })
@@ -274,7 +292,14 @@ impl Session {
                 description: stuck.description(),
                 hint: self.hint(cpu, stuck),
             },
-            Err(Nothing::Panic(Panic { message, at })) => {
+            Err(Nothing::Waits(Waiting { channel, holder, .. })) => Reply::Waits {
+                cpu,
+                call,
+                waits: Lock { channel, holder },
+                description: OTHERS_REST,
+                hint: format!(r#"{{"cpu":{holder},"call":"release_lock_CHAN","args":[{channel}]}}"#),
+            },
+            Err(Nothing::Panic(Panic { message, at, .. })) => {
                 Reply::Panic { cpu, call, panic: Panicked { message, at, description: OUR_BUG } }
             }
         })
@@ -293,7 +318,7 @@ impl Session {
         for cpu in cpu.map_or(0..all, |cpu| cpu..cpu + 1) {
             match machine.check(cpu).ok_or_else(|| no_cpu(cpu, all))? {
                 Ok(found) => violations.extend(found),
-                Err(Panic { message, at }) => return Err(Wrong::new(format!("{message} at {at}: {OUR_BUG}"))),
+                Err(Panic { message, at, .. }) => return Err(Wrong::new(format!("{message} at {at}: {OUR_BUG}"))),
             }
         }
         // E does not hold between two primitives.

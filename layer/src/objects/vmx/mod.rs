@@ -318,7 +318,7 @@ pub fn vmx_next_fits<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
 }
 
 /// 49 `vmx_init(mbi)`: initialises the virtual machine of this CPU: empty nested page tables for 4 GiB, the default
-/// control structure ([`FIELDS`]), registers as after a reset ([`DEFAULTS`]). The argument is ignored.
+/// control structure ([`FIELDS`]), registers as after a reset (`DEFAULTS`). The argument is ignored.
 ///
 /// The primitive comes after `sched_init` (the reference's choice). P40: fields that 27 to 45 and 48 read and A.2
 /// leaves out become 0. P43: the machine supplies the host's registers. P46: the nested tables belong to the machine,
