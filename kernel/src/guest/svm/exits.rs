@@ -61,27 +61,12 @@ const REASONS: [(u64, u32, u64); 26] = [
     (TASK_SWITCH, reason::TASK_SWITCH, 0),
 ];
 
-/// The places of codes in [`REASONS`].
-const PLACES: [u8; 0x91] = {
-    let mut places = [u8::MAX; 0x91];
-    let mut row = 0;
-    while row < REASONS.len() {
-        places[REASONS[row].0 as usize] = row as u8;
-        row += 1;
-    }
-    places
-};
-
-/// The row of [`REASONS`] with this code.
-fn row(code: u64) -> Option<&'static (u64, u32, u64)> {
-    REASONS.get(usize::from(*PLACES.get(usize::try_from(code).ok()?)?))
-}
-
 /// The exit that this report is about.
 pub fn translate(report: Report) -> Exit {
     let Report { code, info_1, info_2, rip, .. } = report;
     let length = |known: u64| report.next_rip.map_or(known, |next| next.wrapping_sub(rip));
-    let mut exit = match (code, row(code)) {
+    let row = REASONS.iter().find(|row| row.0 == code);
+    let mut exit = match (code, row) {
         _ if code as u32 == INVALID => Exit { reason: REFUSED, ..Exit::default() },
         (IO, _) => {
             let bytes = (info_1 >> 4 & 7) as u8;
