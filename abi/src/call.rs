@@ -80,9 +80,9 @@ calls! {
     touches "the channel, its queue, the caller's page, its page map and quota, if a page is reserved",
     errors [Ipc, InvalChid, InvalAddr, Mem];
 
-    /// Runs the guest until it exits, and returns the basic reason of the exit, with VT-x's number, and the guest's EAX.
-    /// An interrupt is an exit as well (reason 1); then the other threads of this CPU get their turns first. Reason 33
-    /// means that the processor does not accept the guest's state. Such a guest does not run any more.
+    /// Runs the guest until it exits, and returns the basic reason of the exit, with VT-x's number, and the guest's
+    /// EAX. An interrupt is an exit as well (reason 1); then the other threads of this CPU get their turns first. Reason
+    /// 33 means that the processor does not accept the guest's state. Such a guest does not run any more.
     11 HvmRunVm = "hvm_run_vm" () -> "reason, EAX",
     touches "the guest, and who runs on this CPU", errors [InvalHvm];
 
@@ -199,10 +199,10 @@ calls! {
     39 WhoAmI = "who_am_i" () -> "thread, cpu, parent",
     touches "nothing", errors [];
 
-    /// Gives the virtual machine of this CPU to the caller, until the caller ends. The calls 11 to 25 and 41 are for the
-    /// owner only. The guest has no memory. Its EIP is 0xFFF0, its CR0 is 0x60000030, its CR4 is 0x2000; all other registers
-    /// and all segments are 0. Before the guest runs, the caller sets at least EFLAGS (bit 1 is always 1) and the
-    /// segments.
+    /// Gives the virtual machine of this CPU to the caller, until the caller ends. The calls 11 to 25 and 41 are for
+    /// the owner only. The guest has no memory. Its EIP is 0xFFF0, its CR0 is 0x60000030, its CR4 is 0x2000; all other
+    /// registers and all segments are 0. Before the guest runs, the caller sets at least EFLAGS (bit 1 is always 1) and
+    /// the segments.
     40 HvmCreate = "hvm_create" () -> "",
     touches "the virtual machine", errors [NoGuests, Busy];
 

@@ -1,7 +1,7 @@
 //! CPU 0 hangs in ring 3, the others in the kernel. Only an NMI ends that.
 //!
-//! The last CPU prints a line after the program of CPU 0 has stored a byte and all other CPUs spin. So whoever reads the
-//! line knows that CPU 0 is in ring 3.
+//! The last CPU waits until the program of CPU 0 has stored a byte and all other CPUs spin. Then it prints a line. When the
+//! line appears, CPU 0 is in ring 3.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]

@@ -151,8 +151,8 @@ fn before_lock(by: u32, object: &'static str, row: u32) -> Option<Arc<TurnSchedu
 /// The object name of the channels' locks.
 pub const CHANNEL: &str = <SyncChannels as Field<Sim>>::NAME;
 
-/// A CPU waits for the lock of a channel, which another CPU holds, and no CPU runs beside this one. It is the payload of a
-/// panic.
+/// A CPU waits for the lock of a channel, which another CPU holds, and no CPU runs beside this one. It is the payload of
+/// a panic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Waiting {
     /// The CPU that waits.

@@ -89,7 +89,8 @@ impl Console for Serial {
         self.output.collect(&[byte]);
         let prompt = PROMPT.as_bytes();
         if self.of_prompt < prompt.len() {
-            // No part of the prompt but its beginning begins with the prompt's first character.
+            // The prompt's first character occurs only once in it. So after a mismatch the prompt can begin no earlier
+            // than with this character.
             self.of_prompt =
                 if byte == prompt[self.of_prompt] { self.of_prompt + 1 } else { (byte == prompt[0]).into() };
             if self.of_prompt == prompt.len() {
