@@ -10,7 +10,7 @@ use crate::host::image::{self, Images, Kind};
 use crate::host::linux::{self, Linux};
 use abi::report::Ended as ProgramEnded;
 use kernel::devices::exit::Reason;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Time limit of a boot.
@@ -56,7 +56,7 @@ impl Bench {
     /// Builds the programs, images and archives.
     pub fn build(emulator: Emulator) -> Result<Bench, Error> {
         let bench = Bench { emulator, programs: programs::build::build_bench()? };
-        for image in [PROGRAMS_IMAGE, Boot::Latency.image(), Boot::Exits.image(), Boot::Palloc.image()] {
+        for image in BTreeSet::from(Boot::ALL.map(Boot::image)) {
             image::build(Images::One(image), Kind::Fast)?;
         }
         for boot in Boot::all() {

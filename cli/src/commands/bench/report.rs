@@ -1,6 +1,5 @@
 //! The results, as data and on the terminal.
 
-use super::boot::Boot;
 use super::measure::{Bench, Measured};
 use super::rows::{OPERATIONS, Operation};
 use crate::host::error::Error;
@@ -84,7 +83,7 @@ impl Report {
             boot_instructions: first.boot,
             boot_seconds: bench.seconds_to_first_program()?,
         };
-        for operation in OPERATIONS.iter().filter(|operation| Boot::all().any(|boot| boot == operation.boot)) {
+        for operation in OPERATIONS.iter().filter(|operation| first.samples.contains_key(&operation.boot)) {
             let samples = |measured: &'_ Measured| measured.samples[&operation.boot].get(operation.samples).cloned();
             let samples = [first, second].map(|measured| samples(measured).unwrap_or_default());
             let wrong = |problem| Error::Bench { boot: operation.boot.name(), problem };

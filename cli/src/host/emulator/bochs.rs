@@ -9,7 +9,6 @@ use crate::host::error::Error;
 use crate::host::tools;
 use kernel::devices::exit::Reason;
 use kernel::handover::symbols::Symbols;
-use programs::transcript::Controls;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -83,8 +82,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let _ = writeln!(machine, "ata0-master: type=cdrom, path={}, status=inserted", files.join("disc").display());
     let _ = writeln!(machine, "romimage: file={BIOS}, options=fastboot\nvgaromimage: file={VGA_BIOS}");
     let _ = writeln!(machine, "log: {}", files.join("log").display());
-    let types = run.terminal || run.script.iter().any(|(_, act)| matches!(act, Act::Type(_)));
-    let keyboard = types.then(Keyboard::new).transpose()?;
+    let keyboard = (run.terminal || run.types()).then(Keyboard::new).transpose()?;
     let _ = match &keyboard {
         Some(keyboard) => writeln!(machine, "com1: enabled=1, mode=socket-client, dev={}", keyboard.address),
         None => writeln!(machine, "com1: enabled=1, mode=null"),
@@ -107,9 +105,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let (waited, console) = thread::scope(|scope| {
         let console = child.stdout.take().map(|stdout| {
             let stopping = stopping.clone();
-            // At a terminal, control characters of the console take effect.
-            let controls = if run.terminal { Controls::Kept } else { Controls::Escaped };
-            let shown = Shown::new(controls, run.show || run.terminal);
+            let shown = run.console();
             let typist = Typist { script: Script::new(run.script), keyboard, terminal: run.terminal };
             scope.spawn(move || collect(stdout, run.cpus, shown, &stopping, typist))
         });
@@ -262,7 +258,7 @@ struct DebuggerLines {
 }
 
 impl DebuggerLines {
-    /// The beginning of such a line. A zero byte stands for a decimal number.
+    /// How each of these lines begins. A zero byte stands for a decimal number.
     const BEGINNING: &[u8] = b"(\0).[\0] [0x";
 
     /// The bytes without such lines. The last of them may be held back.
@@ -330,6 +326,7 @@ fn position(line: &str) -> Option<(u32, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use programs::transcript::Controls;
 
     #[test]
     fn the_debuggers_lines_about_guests_are_removed() {

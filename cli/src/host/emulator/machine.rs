@@ -1,6 +1,8 @@
 //! An emulated machine: its parts, what happens on it, and how its run ended.
+use super::process::Shown;
 use crate::host::watch::{Watch, Watched};
 use kernel::devices::exit::Reason;
+use programs::transcript::Controls;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -28,8 +30,8 @@ pub struct Run<'a> {
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
-    /// Whether this terminal shows the console, and what is typed at it goes to COM1: on QEMU at once, on Bochs when a line
-    /// ends.
+    /// Whether this terminal shows the console, and what is typed at it goes to COM1: on QEMU at once, on Bochs when a
+    /// line ends.
     pub terminal: bool,
     /// How to watch the machine, if its boot archive says that it is watched; on QEMU only.
     pub watch: Option<Watch>,
@@ -41,6 +43,17 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// Whether the script types anything.
+    pub fn types(&self) -> bool {
+        self.script.iter().any(|(_, act)| matches!(act, Act::Type(_)))
+    }
+
+    /// The console, before the machine has said anything. At a terminal, its control characters take effect.
+    pub fn console(&self) -> Shown {
+        let controls = if self.terminal { Controls::Kept } else { Controls::Escaped };
+        Shown::new(controls, self.show || self.terminal)
+    }
+
     /// The image on the usual machine with one CPU, without anything else.
     pub fn of(image: &'a Path) -> Run<'a> {
         Run {

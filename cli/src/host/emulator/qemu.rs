@@ -7,7 +7,6 @@ use crate::host::error::Error;
 use crate::host::tools;
 use crate::host::watch::Watcher;
 use kernel::devices::exit::Reason;
-use programs::transcript::Controls;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -23,19 +22,16 @@ use std::time::{Duration, Instant};
 /// Runs the machine to its end.
 pub fn run(run: &Run) -> Result<Ended, Error> {
     let begin = Instant::now();
-    let monitor = Monitor(Socket::new("monitor"));
+    let monitor = Monitor::new();
     let watcher = run.watch.map(Watcher::new).transpose()?;
     let line = watcher.as_ref().map(Watcher::path);
-    let types = run.script.iter().any(|(_, act)| matches!(act, Act::Type(_)));
-    let keyboard = types.then(Keyboard::new).transpose()?;
+    let keyboard = run.types().then(Keyboard::new).transpose()?;
     let typed = keyboard.as_ref().map(|keyboard| keyboard.address);
-    let mut child = command(run, &monitor.0.path, typed, line).spawn().map_err(Error::start(tools::QEMU))?;
+    let mut child = command(run, &monitor.path, typed, line).spawn().map_err(Error::start(tools::QEMU))?;
     let (status, timed_out, (console, arrivals), calls) = thread::scope(|scope| {
         let mut actor = Actor { script: Script::new(run.script), monitor: &monitor, keyboard, kept: None };
         let console = child.stdout.take().map(|stdout| {
-            // At a terminal, control characters of the console take effect.
-            let controls = if run.terminal { Controls::Kept } else { Controls::Escaped };
-            let shown = Shown::new(controls, run.show || run.terminal);
+            let shown = run.console();
             scope.spawn(move || {
                 // The actions at the beginning of the script that wait for no text.
                 actor.act(&[]);
@@ -198,32 +194,27 @@ impl Actor<'_> {
     }
 }
 
-/// The path of a socket; the socket is removed when this is dropped.
-struct Socket {
+/// QEMU's monitor, by the path of its socket. The socket is removed when this is dropped.
+struct Monitor {
     path: PathBuf,
 }
 
-impl Socket {
-    fn new(kind: &str) -> Socket {
-        // The name is unique in this process and, by the process number, on this machine. It is short, as a socket's
-        // path must be.
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("cairn-{}-{}.{kind}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Socket { path: env::temp_dir().join(name) }
-    }
-}
-
-impl Drop for Socket {
+impl Drop for Monitor {
     fn drop(&mut self) {
-        // QEMU removes its own too when it ends normally.
+        // QEMU removes it too when it ends normally.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// QEMU's monitor.
-struct Monitor(Socket);
-
 impl Monitor {
+    fn new() -> Monitor {
+        // The name is unique in this process and, by the process number, on this machine. It is short, as a socket's
+        // path must be.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cairn-{}-{}.monitor", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Monitor { path: env::temp_dir().join(name) }
+    }
+
     /// Sends an NMI, which makes the kernel report what each CPU is doing.
     fn interrupt(&self) -> io::Result<UnixStream> {
         self.command("nmi")
@@ -231,7 +222,7 @@ impl Monitor {
 
     /// Sends a command. QEMU forgets a command once its connection is closed.
     fn command(&self, command: &str) -> io::Result<UnixStream> {
-        let mut connection = UnixStream::connect(&self.0.path)?;
+        let mut connection = UnixStream::connect(&self.path)?;
         connection.write_all(format!("{command}\n").as_bytes())?;
         Ok(connection)
     }
