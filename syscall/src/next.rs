@@ -80,12 +80,13 @@ pub struct Load<M: Machine> {
 }
 
 impl<M: Spec> Load<M> {
-    /// The precondition of a step, besides the invariant: the kernel runs, and the child is a thread of this CPU whose
-    /// process has not ended.
+    /// The precondition of a step, besides the invariant: the kernel runs, and the child is another thread of this CPU
+    /// than the running one, whose process has not ended.
     pub fn ready(&self, view: &View<'_, M>) -> bool {
         is_kernel(view)
             && self.child > 0
             && self.child < NUM_PROC
+            && self.child != view.own.cur
             && view.is_mine(self.child)
             && view.own.ac.get([self.child]).used.holds()
             && view.own.proc.get([self.child]).state == LIVE

@@ -6,6 +6,7 @@ use crate::facts::assumed::Assumed;
 use crate::facts::invariant_set::InvariantSet;
 use crate::proof::obligations::{locks_are_modified, prove_facts, prove_guarantees, prove_modifies, run_proof};
 use crate::state::parts::State;
+use crate::state::record::Interactions;
 use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
 use crate::subjects::primitives::is_hosted;
@@ -157,7 +158,15 @@ fn path_of_entry<G: Geometry>(
     let proved = &mut outcome.clauses;
     note(proved, clause::NEVER_STUCK.to_string());
     prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
-    let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
+    let interactions = Interactions::take();
+    let made = Made {
+        before: state.view(),
+        after: after.view(),
+        arguments: &arguments,
+        next: &next,
+        interactions: &interactions,
+        any: some,
+    };
     prove_clause(clause::ENSURES, proved, &|| (row.effect.ensures)(&made));
     let frame = |may: Cells<'_, Sym<G>>| (row.effect.modifies)(&made, may);
     if prove_modifies(&frame, state, &after) && locks_are_modified(&frame, &interference) {

@@ -22,7 +22,7 @@ use layer::spec::fact::Class;
 use std::cell::RefCell;
 use std::rc::Rc;
 use syscall::effect;
-use syscall::effect::EntryArguments;
+use syscall::effect::{EntryArguments, Interaction};
 use syscall::next::{Next, Parent};
 use syscall::table::{KernelEntry, rows};
 
@@ -101,7 +101,7 @@ impl Entry<'_> {
             let state = Snapshot { boot, current_cpu, ..Snapshot::take(cpu) };
             noted.borrow_mut().extend(broken_at(&state, call));
         };
-        let Made { result, after, interference } =
+        let Made { result, after, interference, interactions } =
             make(witness, &before, |cpu| at_calls(watch, || (self.row.run)(cpu, &arguments)))?;
         let answer = describe(&result, |next| format!("{next:?}"));
         let mut broken = at_call.take();
@@ -114,7 +114,8 @@ impl Entry<'_> {
                 broken.extend(interference.broken);
                 let mut disturbed = before.snapshot();
                 interference.changed.put(&mut disturbed)?;
-                broken.extend(self.broken_effect(witness, &arguments, &next, [&before, &disturbed, &after]));
+                let answer = (&next, &*interactions);
+                broken.extend(self.broken_effect(witness, &arguments, answer, [&before, &disturbed, &after]));
                 broken.extend(violated_guarantees(&disturbed, &after));
             }
             Ok(Err(stuck)) => broken.push(Broken::Stuck(stuck)),
@@ -131,10 +132,11 @@ impl Entry<'_> {
         &self,
         witness: &Witness,
         arguments: &EntryArguments<Sim>,
-        next: &Next<Sim>,
+        (next, interactions): (&Next<Sim>, &[Interaction<Sim>]),
         [before, disturbed, after]: [&Snapshot; 3],
     ) -> Vec<Broken> {
-        let made = effect::Made { before: before.view(), after: after.view(), arguments, next, any: witness.any[0] };
+        let any = witness.any[0];
+        let made = effect::Made { before: before.view(), after: after.view(), arguments, next, interactions, any };
         let mut broken = Vec::new();
         if !holds(|| (self.row.effect.ensures)(&made)) {
             broken.push(Broken::Ensures);

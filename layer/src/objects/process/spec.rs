@@ -59,6 +59,8 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
                 (slot::ES, USER_DATA),
             ];
             child == cur * MAX_CHILDREN + 1 + before.nchildren
+                && !s.before.own.ac.get([child]).used.holds()
+                && s.after.own.proc.get([child]).state == LIVE
                 && after.usage == before.usage + q
                 && after.nchildren == before.nchildren + 1
                 && made.used.holds()
