@@ -6,7 +6,7 @@ use abi::{Call, Error};
 
 use domain::{Flag, Map, Wide};
 use layer::core::constants::{ADR_LOW, MAGIC_NUMBER, NUM_PROC, PAGE_SIZE, SLP_Q, perm, slot};
-use layer::core::fields::{Byte, Slot};
+use layer::core::fields::{Byte, Pde, Pte, Slot};
 use layer::core::machine::Spec;
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
@@ -17,7 +17,6 @@ use layer::objects::context::{uctx_get, uctx_set};
 use layer::objects::page_table::{pt_read, pt_reserve};
 use layer::objects::process::{proc_create, proc_exit_user, proc_exit_user2, proc_start_user, proc_start_user2};
 use layer::objects::thread::{get_curid, thread_wakeup};
-use layer::objects::trap::trap_get;
 use syscall::continuation::Continuation;
 use syscall::entry;
 use syscall::next::{Load, Next, Parent, Wake};
@@ -57,25 +56,16 @@ fn set_result<M: System>(cpu: &mut Cpu<'_, M>, cur: M::Word, value: u64) {
     cpu.own.uctxt.set([cur, slot::EBX.into()], Slot { value: M::Wide::constant(value) });
 }
 
-/// A page fault for which a missing page is mapped with this permission, and its byte 9 set. Where a page is mapped, the
-/// program continues.
-fn fault<M: System>(
-    cpu: &mut Cpu<'_, M>,
-    registers: M::Registers,
-    permission: u32,
-    byte: u32,
-) -> Result<Next<M>, Stuck> {
-    proc_exit_user(cpu, registers)?;
-    let address = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?));
-    let Some(address) = address else { return Ok(Next::ToUser(proc_start_user(cpu)?)) };
-    let cur = get_curid(cpu)?;
-    if pt_read(cpu, cur, address.word())? == 0
-        && pt_reserve(cpu, cur, address.word(), permission.into())? != MAGIC_NUMBER
-    {
-        let frame = pt_read(cpu, cur, address.word())? / PAGE_SIZE;
-        cpu.own.hp.set([frame, 9.into()], Byte { value: byte.into() });
-    }
-    Ok(Next::ToUser(proc_start_user(cpu)?))
+/// The frame at `address` of the running thread, if a page is mapped there.
+fn frame<M: System>(cpu: &Cpu<'_, M>, address: M::Word) -> Option<M::Word> {
+    let Pde::Table { frame } = cpu.own.dirs.get([cpu.own.cur, address / 0x20_0000]) else { return None };
+    let Pte::Valid { page, .. } = cpu.own.tables.get([frame, address / PAGE_SIZE % 512]) else { return None };
+    Some(page)
+}
+
+/// The address of the page fault, if it is in the window.
+fn faulted<M: System>(cpu: &Cpu<'_, M>) -> Option<M::Word> {
+    Address::<M>::in_window_wide(Unchecked::new(cpu.own.ti.addr)).map(|address| address.word())
 }
 
 /// A `send` of one word at the start of the window, to channel 0, which does not look whether the channel has a message.
@@ -194,13 +184,36 @@ planted! {
         };
     };
     a_fault_that_maps_a_page_read_only: "page_fault" breaks "postcondition", |row| {
-        row.run = |cpu, a| fault(cpu, a.registers, perm::PTUR, 0);
+        row.run = |cpu, a| {
+            let (cur, address) = (cpu.own.cur, faulted(cpu));
+            let account = cpu.own.ac.get([cur]);
+            let (Some(address), true) = (address, account.quota - account.usage > 2) else {
+                return entry::page_fault(cpu, a.registers);
+            };
+            proc_exit_user(cpu, a.registers)?;
+            if pt_read(cpu, cur, address)? == 0 {
+                pt_reserve(cpu, cur, address, perm::PTUR.into())?;
+            }
+            Ok(Next::ToUser(proc_start_user(cpu)?))
+        };
     };
     a_fault_that_repeats_for_ever: "page_fault" breaks "postcondition", |row| {
-        row.run = |cpu, a| fault(cpu, a.registers, perm::PTU, 0);
+        row.run = |cpu, a| {
+            if faulted(cpu).is_none_or(|address| frame(cpu, address).is_none()) {
+                return entry::page_fault(cpu, a.registers);
+            }
+            proc_exit_user(cpu, a.registers)?;
+            Ok(Next::ToUser(proc_start_user(cpu)?))
+        };
     };
     a_fault_that_leaves_a_byte: "page_fault" breaks "postcondition", |row| {
-        row.run = |cpu, a| fault(cpu, a.registers, perm::PTU, 1);
+        row.run = |cpu, a| {
+            let next = entry::page_fault(cpu, a.registers)?;
+            if matches!(next, Next::ToUser(_)) && let Some(frame) = faulted(cpu).and_then(|address| frame(cpu, address)) {
+                cpu.own.hp.set([frame, 9.into()], Byte { value: 1.into() });
+            }
+            Ok(next)
+        };
     };
     a_load_that_ends_after_the_first_page: "load" breaks "postcondition", |row| {
         row.run = |cpu, a| {
