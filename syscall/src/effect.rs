@@ -27,6 +27,7 @@ use cells::{console, mode, page_of, switch, trap};
 use domain::{Map, Wide};
 use ending::{killing, kills};
 use layer::core::constants::*;
+use layer::core::fields::Context;
 use layer::core::machine::Spec;
 use layer::objects::page_table::spec::mapped;
 use layer::spec::contract::{Cells, Region};
@@ -38,6 +39,8 @@ use message::Direction;
 pub struct EntryArguments<M: System> {
     /// The registers of a trap.
     pub registers: M::Registers,
+    /// The saved context of the running thread.
+    pub context: Context<M>,
     /// The reason for stopping a program.
     pub reason: Reason,
     /// The parent that waits for an image.
@@ -346,6 +349,18 @@ pub(crate) fn interrupt<M: System + Spec>() -> Effect<M> {
             switch(m, may);
         },
         ensures: |m| m.kept(By::Trap) && m.yields(Continuation::StartUser) && m.interactions.is_empty(),
+    }
+}
+
+/// `resume`: modifies nothing. The running thread continues where it saved its context.
+pub(crate) fn resume<M: System + Spec>() -> Effect<M> {
+    Effect {
+        modifies: |_, _| {},
+        ensures: |m| {
+            m.stays()
+                && m.interactions.is_empty()
+                && matches!(m.next, Next::Continue(continuation) if m.arguments.context.ra == *continuation as u32)
+        },
     }
 }
 

@@ -11,12 +11,13 @@ use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
 use crate::subjects::primitives::is_hosted;
 use layer::core::constants::SAVED;
+use layer::core::fields::Context;
 use layer::core::geometry::Geometry;
 use layer::core::stuck::Stuck;
 use layer::invariant::facts;
 use layer::spec::contract::Cells;
 use layer::spec::fact::Class;
-use sim::counterexample::entry::{LOAD, WAKE};
+use sim::counterexample::entry::{CONTEXT, LOAD, WAKE};
 use sim::machine::Sim;
 use smt::term::Range;
 use std::rc::Rc;
@@ -120,6 +121,10 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> EntryArguments<Sym<G>> {
     };
     EntryArguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
+        context: {
+            let [esp, ra] = CONTEXT.map(word);
+            Context { esp, ra }
+        },
         // The reason goes only into a report, so its value does not matter.
         reason: abi::Reason::DivideError,
         parent,

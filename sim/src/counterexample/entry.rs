@@ -17,6 +17,7 @@ use layer::catalogue::primitives;
 use layer::core::call;
 use layer::core::call::{Call, Chunk};
 use layer::core::constants::{SAVED, UCTXT_SIZE};
+use layer::core::fields::Context;
 use layer::core::state::Cpu;
 use layer::spec::fact::Class;
 use std::cell::RefCell;
@@ -26,6 +27,8 @@ use syscall::effect::{EntryArguments, Interaction};
 use syscall::next::{Next, Parent};
 use syscall::table::{KernelEntry, rows};
 
+/// The names of a context's words.
+pub const CONTEXT: [&str; 2] = ["esp", "ra"];
 /// The names of a load's arguments.
 pub const LOAD: [&str; 3] = ["child", "image", "page"];
 /// The names of a wake-up's arguments.
@@ -53,6 +56,7 @@ impl Witness {
     fn arguments_of_entry(&self) -> Result<EntryArguments<Sim>, WitnessError> {
         let mut arguments: EntryArguments<Sim> = EntryArguments {
             registers: [0; UCTXT_SIZE as usize],
+            context: Context { esp: 0, ra: 0 },
             // The reason goes only into a report, so its value does not matter.
             reason: Reason::DivideError,
             parent: Parent::Program,
@@ -68,12 +72,13 @@ impl Witness {
                 arguments.guest[k] = value;
                 continue;
             }
-            let word = LOAD.iter().zip(&mut arguments.load).chain(WAKE.iter().zip(&mut arguments.wake));
+            let EntryArguments { context: Context { esp, ra }, load, wake, parent, registers, .. } = &mut arguments;
+            let word = CONTEXT.iter().zip([esp, ra]).chain(LOAD.iter().zip(load)).chain(WAKE.iter().zip(wake));
             match (word.into_iter().find(|(other, _)| *other == name), name.as_str(), value) {
                 (Some((_, word)), ..) => *word = u32::try_from(value).map_err(|_| none())?,
                 (_, "parent", 0) => {}
-                (_, "parent", 1) => arguments.parent = Parent::Main,
-                _ => *register.and_then(|k| arguments.registers.get_mut(k)).ok_or_else(none)? = value,
+                (_, "parent", 1) => *parent = Parent::Main,
+                _ => *register.and_then(|k| registers.get_mut(k)).ok_or_else(none)? = value,
             }
         }
         Ok(arguments)

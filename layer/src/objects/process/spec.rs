@@ -297,6 +297,7 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
                 && s.after.threads.tcb.get([ended]).place == place::GONE
                 && next == s.before.own.ready.head
                 && s.after.threads.tcb.get([next]).place == place::RUN
+                && resume.ra < CONTINUATIONS
                 && resume.ra == s.after.own.kctxt.get([next]).ra
                 && resume.esp == s.after.own.kctxt.get([next]).esp
         },
