@@ -18,6 +18,8 @@ pub struct Outcome {
     pub clauses: Vec<String>,
     /// The number of paths that end in success.
     pub successful_paths: u64,
+    /// The kinds of successful paths, and whether the solver has a model of one of them.
+    pub ends: Vec<(String, bool)>,
     /// The preconditions that some path violates: the ways to get stuck.
     pub stuck: Vec<String>,
     /// The counts of the proof.
@@ -39,6 +41,9 @@ impl Outcome {
         self.counts.obligations += part.counts.obligations;
         self.counts.instances += part.counts.instances;
         self.successful_paths += part.successful_paths;
+        for (kind, is_witnessed) in part.ends {
+            *self.end_of(&kind) |= is_witnessed;
+        }
         self.coverage.add(&part.coverage);
         self.slowest = Slowest::of(self.slowest.take(), part.slowest);
         for clause in part.clauses {
@@ -50,10 +55,33 @@ impl Outcome {
         self.failures.extend(part.failures);
     }
 
-    /// Fails if no path succeeded, because such a proof is vacuous.
+    /// Whether the solver has a model of a successful path of this kind.
+    fn end_of(&mut self, kind: &str) -> &mut bool {
+        let at = self.ends.iter().position(|(other, _)| other == kind).unwrap_or_else(|| {
+            self.ends.push((kind.to_string(), false));
+            self.ends.len() - 1
+        });
+        &mut self.ends[at].1
+    }
+
+    /// Counts the path that was just walked as a success of the kind `kind`. For one path of each kind, the solver must
+    /// have a model that satisfies all instances of facts that are considered.
+    pub fn succeed(&mut self, kind: &str) {
+        self.successful_paths += 1;
+        let end = self.end_of(kind);
+        *end = *end || in_scope(|| check(&[], Aim::Witness)) == Verdict::Sat;
+    }
+
+    /// Fails if no path succeeded, or no path of some kind is satisfiable, because such a proof is vacuous.
     pub fn require_success(&mut self) {
-        if self.failures.is_empty() && self.successful_paths == 0 {
+        if !self.failures.is_empty() {
+            return;
+        }
+        if self.successful_paths == 0 {
             self.failures.push(Failure::vacuous("some path succeeds"));
+        }
+        for (kind, _) in self.ends.iter().filter(|(_, is_witnessed)| !is_witnessed) {
+            self.failures.push(Failure::vacuous(&format!("a satisfiable path succeeds{kind}")));
         }
     }
 }

@@ -34,7 +34,9 @@ impl Aim {
         match self {
             Aim::Branch => 300,
             Aim::Goal => 1_000,
-            Aim::Part | Aim::Witness => u32::MAX,
+            // Another path may have a model that is easier to find.
+            Aim::Witness => 3_000,
+            Aim::Part => u32::MAX,
         }
     }
 }

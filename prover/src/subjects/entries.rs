@@ -10,9 +10,12 @@ use crate::state::record::Interactions;
 use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
 use crate::subjects::primitives::is_hosted;
-use layer::core::constants::SAVED;
+use abi::Call;
+use domain::Wide;
+use layer::core::constants::{SAVED, slot};
 use layer::core::fields::Context;
 use layer::core::geometry::Geometry;
+use layer::core::machine::Spec;
 use layer::core::stuck::Stuck;
 use layer::invariant::facts;
 use layer::spec::contract::Cells;
@@ -30,7 +33,7 @@ use symbolic::proof::{Outcome, any, cover, feasible, note, prove_clause};
 use symbolic::query::{in_scope, prove};
 use symbolic::word::{SymWide, SymWord};
 use syscall::effect::{EntryArguments, Made};
-use syscall::next::Parent;
+use syscall::next::{Next, Parent};
 use syscall::table::KernelEntry;
 
 /// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all registers
@@ -159,7 +162,7 @@ fn path_of_entry<G: Geometry>(
         return;
     }
     cover(|| true);
-    outcome.successful_paths += 1;
+    outcome.succeed(&kind(row, &arguments, &next));
     let proved = &mut outcome.clauses;
     note(proved, clause::NEVER_STUCK.to_string());
     prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
@@ -188,6 +191,23 @@ fn path_of_entry<G: Geometry>(
         prove_clause(&name, proved, &|| !is_key() || (fact.holds)(&after.view(), &[some]));
     }
     prove_guarantees(&interference, proved);
+}
+
+/// The kind of a successful path: the call, if the row is that of system calls, and how it ends. Each kind must have a
+/// satisfiable path.
+fn kind<G: Geometry>(row: &KernelEntry<Sym<G>>, arguments: &EntryArguments<Sym<G>>, next: &Next<Sym<G>>) -> String {
+    let ends = match next {
+        Next::ToUser(_) => "in a program".to_string(),
+        Next::ToGuest(_) => "in a guest".to_string(),
+        Next::Switch(_) => "in another thread".to_string(),
+        Next::Load(_) => "in a load".to_string(),
+        Next::Wake(_) => "in a wake-up".to_string(),
+        Next::Continue(continuation) => format!("in {continuation:?}"),
+    };
+    // The path has decided which call it is.
+    let number = Sym::<G>::register(&arguments.registers, slot::EAX.into()).low();
+    let call = Call::ALL.iter().find(|&&call| row.name == "system_call" && number == call as u32);
+    format!(" {ends}{}", call.map_or(String::new(), |call| format!(", by {call:?}")))
 }
 
 /// Proves that the path that was just walked is infeasible.
