@@ -150,8 +150,10 @@ impl<M: Spec> Copy for Contract<M> {}
 pub struct Iterations<'a, M: Spec> {
     /// The state at the start of the first iteration.
     pub entry: View<'a, M>,
-    /// The state at the start of an arbitrary iteration.
+    /// The state at the start of an arbitrary iteration, or after the last one.
     pub now: View<'a, M>,
+    /// The number of iterations before this moment.
+    pub count: M::Word,
     /// Two arbitrary words, the same for all iterations: those of the postcondition.
     pub any: [M::Word; 2],
 }

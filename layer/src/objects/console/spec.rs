@@ -132,6 +132,11 @@ fn drained<M: Spec>(entry: &View<'_, M>, now: &View<'_, M>, [x, y]: [M::Word; 2]
         && (!old.com1.on.holds() || new.com1.on.holds())
 }
 
+/// The number of events from index `from` up to index `to`; indices count modulo 2^32.
+fn events_between<M: Spec>(from: M::Word, to: M::Word) -> M::Word {
+    if from <= to { to - from } else { M::Word::from(u32::MAX) - from + to + 1 }
+}
+
 /// Fields and scalars that the iterations of `serial_intr_disable` may write.
 const DRAINED: &[&str] = &[
     "com1.serial_on",
@@ -155,7 +160,8 @@ pub(crate) fn drain<M: Spec>() -> LoopRule<M> {
         facts: &["H15", "H16", "D20.1", "D20.2", "D20.3", "D20.4", "D20.5"],
         holds: |r: &Iterations<'_, M>| {
             let (old, new, [x, y]) = (r.entry.own, r.now.own, r.any);
-            drained(&r.entry, &r.now, r.any)
+            new.com1.l2 == old.com1.l2.wrapping_add(r.count)
+                && drained(&r.entry, &r.now, r.any)
                 && (took_first(&r.entry, &r.now) || (same_serial(old, new, y) && same_console(old, new, x)))
         },
     }
@@ -172,6 +178,11 @@ pub(crate) fn serial_intr_disable<M: Spec>() -> Contract<M> {
             !after.ghost.in_intr.holds()
                 && !is_open(after)
                 && drained(before, after, s.any)
+                && {
+                    // It takes one event after the other as long as the UART asks, at most 100.
+                    let taken = events_between::<M>(before.own.com1.l2, after.own.com1.l2);
+                    taken <= 100 && (is_quiet(after.own) || taken == 100)
+                }
                 && (is_quiet(before.own) || took_first(before, after))
                 && (!is_open(before) || (!after.own.com1.irq.holds() && after.own.com1.rx.len == 0))
         },
@@ -300,13 +311,21 @@ pub(crate) fn serial_putc<M: Spec>() -> Contract<M> {
             if !s.before.own.serial_exists.holds() {
                 return answer == none && new.l2 == old.l2 && new.tx_len == old.tx_len;
             }
-            // The number of events for which the call waits.
-            let events = if old.tx_len == 0 { 1.into() } else { M::serial_sent(old.l2) };
-            if events == 0 {
-                return answer == none && new.l2 == old.l2.wrapping_add(12_800.into()) && new.tx_len == old.tx_len;
+            // The number of events that the call takes.
+            let taken = events_between::<M>(old.l2, new.l2);
+            let is_sent = |t: M::Word| M::serial_event(old.l2.wrapping_add(t)).kind == event::SEND_COMPLETE;
+            let (is_busy, t) = (old.tx_len != 0, s.any[0]);
+            if answer == none {
+                // None of the next 12,800 events says that the transmitter has finished.
+                return is_busy && taken == 12_800 && (t >= 12_800 || !is_sent(t)) && new.tx_len == old.tx_len;
             }
             answer == c
-                && new.l2 == old.l2.wrapping_add(events)
+                && if is_busy {
+                    // The last one that it takes is the first one that says so.
+                    taken > 0 && taken <= 12_800 && is_sent(taken - 1) && (t >= taken - 1 || !is_sent(t))
+                } else {
+                    taken == 1
+                }
                 && new.tx[0] == c
                 && if c == 10 { new.tx_len == 2 && new.tx[1] == 13 } else { new.tx_len == 1 }
         },
