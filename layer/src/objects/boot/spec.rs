@@ -6,7 +6,7 @@ use crate::core::geometry::Geometry;
 use crate::core::machine::Spec;
 use crate::core::state::Lapic;
 use crate::objects::mode::spec::hk;
-use crate::objects::page_table::is_user_directory;
+use crate::objects::page_table::spec::is_user_directory;
 use crate::spec::contract::{Contract, Region, no_events};
 use crate::spec::view::View;
 use domain::{Flag, Map};

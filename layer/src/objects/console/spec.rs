@@ -14,8 +14,10 @@ use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Ghost, Map, Word};
 
-const RX: u32 = SERIAL_HW_BUF_SIZE;
-const CONSOLE: u32 = CONSOLE_BUFFER_SIZE;
+/// The UART keeps at most this many received characters.
+const RX: u32 = 12;
+/// The size of the console's ring; it holds at most one character less.
+const CONSOLE: u32 = 512;
 
 /// The I/O APIC has a line for COM1.
 fn has_line<M: Spec>(v: &View<'_, M>) -> bool {
@@ -49,12 +51,12 @@ fn has_serial<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 
 /// Entry `k` of the UART's received characters, counted from the oldest.
 fn received<M: Spec>(own: &Own<M>, k: M::Word) -> Cell<M> {
-    own.rx_buf.get([own.com1.rx.key(k, RX)])
+    own.rx_buf.get([(own.com1.rx.start + k) % RX])
 }
 
 /// Character `k` of the console, counted from the oldest.
 fn character<M: Spec>(own: &Own<M>, k: M::Word) -> Cell<M> {
-    own.cons_buf.get([own.console.key(k, CONSOLE)])
+    own.cons_buf.get([(own.console.start + k) % CONSOLE])
 }
 
 /// The number of entries that are dropped if `more` entries are added to `len` entries and at most `most` are kept.
@@ -74,7 +76,7 @@ fn took_received<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
     let lost = dropped::<M>(len, more, CONSOLE - 1);
     let kept = len + more - lost;
     after.console.len == kept
-        && after.console.start == before.console.key(lost, CONSOLE)
+        && after.console.start == (before.console.start + lost) % CONSOLE
         && (x >= kept || {
             let was = x + lost;
             let value = if was < len { character(before, was) } else { received(before, was - len) };
@@ -268,7 +270,7 @@ pub(crate) fn serial_env_step<M: Spec>() -> Contract<M> {
                 && new.irq.holds() == (old.irq.holds() || (received_some && old.rx_int_enable.holds()))
                 && new.tx_len == if tx.kind == event::SEND_COMPLETE { 0.into() } else { old.tx_len }
                 && new.rx.len == kept
-                && new.rx.start == old.rx.key(lost, RX)
+                && new.rx.start == (old.rx.start + lost) % RX
                 && (x >= kept || {
                     let was = x + lost;
                     let value = if was < old.rx.len {
