@@ -109,7 +109,7 @@ impl<M: Machine> Object<M> for AllocTable<M> {
             && (!frame.alloc.holds() || frame.kind == kind::NORM)
             && frame.alloc.holds() == (owner < TOTAL_CPU)
             && owner <= TOTAL_CPU
-            && (p >= self.cursor || !frame.is_free())
+            && (p >= self.cursor || frame.kind != kind::NORM || frame.alloc.holds())
             && self.cursor <= MAX_PAGE
     }
 }

@@ -274,8 +274,8 @@ impl<M: Spec> Threads<M> {
 
 /// The id of the parent of `thread`: `(thread − 1) / 8`; 0 for thread 0.
 #[track_caller]
-pub fn parent<M: Machine>(thread: M::Word) -> M::Word {
-    if thread == 0 { 0.into() } else { (thread - 1) / MAX_CHILDREN }
+fn parent<M: Spec>(thread: M::Word) -> M::Word {
+    if thread == 0 { 0.into() } else { (thread - 1) / 8 }
 }
 
 /// The main thread from which `thread` descends; both belong to the same CPU. `thread` must not be
