@@ -32,6 +32,8 @@ pub enum Operator {
     Write(&'static str),
     /// A search for the first key whose value satisfies a condition.
     First,
+    /// An event that is logged.
+    Event,
 }
 
 /// A way in which an operator can be wrong.
@@ -50,7 +52,7 @@ pub enum Change {
     OneMore,
     /// The first operand as the result.
     FirstOperand,
-    /// The write is lost.
+    /// The write or the event is lost.
     Lost,
     /// The search begins at the next key.
     Later,
@@ -65,7 +67,7 @@ impl Operator {
             Operator::Add | Operator::Subtract | Operator::Multiply | Operator::Divide | Operator::Remainder => {
                 &[Change::OneMore, Change::FirstOperand]
             }
-            Operator::Write(_) => &[Change::Lost],
+            Operator::Write(_) | Operator::Event => &[Change::Lost],
             Operator::First => &[Change::Later],
         }
     }
@@ -100,21 +102,39 @@ impl fmt::Display for Mutant {
     }
 }
 
-/// The mutant and the recording of operators on this thread.
+/// A specification that says less than it should.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Weakening {
+    /// One comparison in the named clause of the specification is always true.
+    Operator(&'static str, Site),
+    /// The named clause is always true.
+    Clause(&'static str),
+}
+
+impl Weakening {
+    /// The clause that says less.
+    pub fn clause(self) -> &'static str {
+        match self {
+            Weakening::Operator(clause, _) | Weakening::Clause(clause) => clause,
+        }
+    }
+}
+
+/// The mutant, the weakening and the recording of operators on this thread.
 #[derive(Default)]
 pub struct Mutation {
     /// Whether the code under proof is running, as opposed to a fact, a goal or a contract.
     pub(crate) running: bool,
+    /// The clause of the specification that is being evaluated, if it may be weakened.
+    pub(crate) specifying: Option<&'static str>,
     /// The operators that were executed, if they are recorded.
     met: Option<BTreeSet<Site>>,
-    planted: Option<Planted>,
-}
-
-/// The active mutant, and the time limit of one query, in milliseconds.
-#[derive(Clone, Copy)]
-struct Planted {
-    mutant: Mutant,
-    limit: u32,
+    /// The weakenings of the specification that were met, if they are recorded.
+    weaker: BTreeSet<Weakening>,
+    mutant: Option<Mutant>,
+    weakening: Option<Weakening>,
+    /// The time limit of one query in milliseconds, if a mutant or a weakening is active.
+    limit: Option<u32>,
 }
 
 impl Mutation {
@@ -125,17 +145,22 @@ impl Mutation {
 
     /// Activates `mutant`. One query may take at most `limit` milliseconds.
     pub fn planted(mutant: Mutant, limit: u32) -> Mutation {
-        Mutation { planted: Some(Planted { mutant, limit }), ..Mutation::default() }
+        Mutation { mutant: Some(mutant), limit: Some(limit), ..Mutation::default() }
     }
 
-    /// Whether a mutant is active.
+    /// Activates `weakening`, and a mutant of the code if there is one. One query may take at most `limit` milliseconds.
+    pub fn weakened(weakening: Weakening, mutant: Option<Mutant>, limit: u32) -> Mutation {
+        Mutation { mutant, weakening: Some(weakening), limit: Some(limit), ..Mutation::default() }
+    }
+
+    /// Whether a mutant or a weakening is active.
     pub fn is_planted(&self) -> bool {
-        self.planted.is_some()
+        self.limit.is_some()
     }
 
-    /// The time limit of one query in milliseconds, if a mutant is active.
+    /// The time limit of one query in milliseconds, if a mutant or a weakening is active.
     pub fn limit(&self) -> Option<u32> {
-        self.planted.map(|planted| planted.limit)
+        self.limit
     }
 
     /// All mutants of the recorded operators in the files that `wanted` accepts, in source order.
@@ -145,19 +170,43 @@ impl Mutation {
         sites.flat_map(of).collect()
     }
 
+    /// All weakenings of the recorded specification.
+    pub fn weakenings(&self) -> &BTreeSet<Weakening> {
+        &self.weaker
+    }
+
+    /// Whether the clause that is being evaluated is always true.
+    pub(crate) fn drops(&mut self, clause: &'static str) -> bool {
+        if self.met.is_some() {
+            self.weaker.insert(Weakening::Clause(clause));
+        }
+        self.weakening == Some(Weakening::Clause(clause))
+    }
+
     pub(crate) fn at(
         &mut self,
         operator: Operator,
         at: &'static Location<'static>,
         is_code: fn(&str) -> bool,
     ) -> Option<Change> {
-        if !self.running || (self.met.is_none() && self.planted.is_none()) || !is_code(at.file()) {
+        let site = Site { file: at.file(), line: at.line(), column: at.column(), operator };
+        if let (false, Some(clause)) = (self.running, self.specifying) {
+            let is_condition = matches!(operator, Operator::Equal | Operator::Less | Operator::AtMost | Operator::Flag);
+            if !is_condition || is_code(at.file()) {
+                return None;
+            }
+            let weakening = Weakening::Operator(clause, site);
+            if self.met.is_some() {
+                self.weaker.insert(weakening);
+            }
+            return (self.weakening == Some(weakening)).then_some(Change::Yes);
+        }
+        if !self.running || (self.met.is_none() && self.mutant.is_none()) || !is_code(at.file()) {
             return None;
         }
-        let site = Site { file: at.file(), line: at.line(), column: at.column(), operator };
         if let Some(met) = &mut self.met {
             met.insert(site);
         }
-        self.planted.map(|planted| planted.mutant).filter(|mutant| mutant.site == site).map(|mutant| mutant.change)
+        self.mutant.filter(|mutant| mutant.site == site).map(|mutant| mutant.change)
     }
 }

@@ -1,4 +1,4 @@
-//! Determines which code is mutated: the code under proof, and not its specification.
+//! Determines which code is mutated: the code under proof. Its specification is weakened, where that is asked for.
 use crate::engine::engine;
 use crate::mutant::{Change, Operator};
 use std::panic::Location;
@@ -14,6 +14,23 @@ pub fn running<R>(is_running: bool, work: impl FnOnce() -> R) -> R {
     }
     let _outer = Outer(engine(|e| std::mem::replace(&mut e.settings.mutation.running, is_running)));
     work()
+}
+
+/// Evaluates `clause` of the specification. A weakening of it applies only here, and not to facts or preconditions that
+/// use the same functions.
+pub fn specifying(clause: &'static str, holds: impl FnOnce() -> bool) -> bool {
+    struct Outer(Option<&'static str>);
+    // A path can end by unwinding.
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            engine(|e| e.settings.mutation.specifying = self.0);
+        }
+    }
+    if engine(|e| e.settings.mutation.drops(clause)) {
+        return true;
+    }
+    let _outer = Outer(engine(|e| e.settings.mutation.specifying.replace(clause)));
+    holds()
 }
 
 /// Whether code under proof is running.

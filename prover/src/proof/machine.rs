@@ -25,7 +25,8 @@ use std::ops::ControlFlow;
 use std::panic::Location;
 use symbolic::calls::{Way, inlined};
 use symbolic::engine::engine;
-use symbolic::mutation::running;
+use symbolic::mutant::Operator;
+use symbolic::mutation::{change, running};
 use symbolic::origin::Origin;
 use symbolic::proof::free_words;
 use symbolic::rules;
@@ -36,7 +37,11 @@ use symbolic::word::{SymFlag, SymWide, SymWord};
 pub struct PathLog;
 
 impl<G: Geometry> Log<Sym<G>> for PathLog {
+    #[track_caller]
     fn push(&mut self, by: SymWord, event: Event<Sym<G>>) {
+        if change(Operator::Event, Location::caller()).is_some() {
+            return;
+        }
         see_event(event);
         history::log(by, event);
     }

@@ -30,6 +30,7 @@ use symbolic::engine::engine;
 use symbolic::facts::instances::assert_like_large;
 use symbolic::failure::Failure;
 use symbolic::merge::{condition, goal};
+use symbolic::mutation::specifying;
 use symbolic::proof::{Outcome, any, cover, feasible, note, prove_clause};
 use symbolic::query::{Aim, check, in_scope, prove};
 use symbolic::word::{SymWide, SymWord};
@@ -168,7 +169,9 @@ fn path_of_primitive<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     if invariants == InvariantSet::High {
-        prove_clause(clause::REFERENCE_REQUIRES, proved, &|| (contract.reference_requires)(&state.view(), &arguments));
+        prove_clause(clause::REFERENCE_REQUIRES, proved, &|| {
+            specifying(clause::REFERENCE_REQUIRES, || (contract.reference_requires)(&state.view(), &arguments))
+        });
         prove_facts(&after, &interference.latest(), |fact| fact.class == Class::High, proved);
         in_scope(|| {
             let assumes = condition(&assumes);
@@ -198,7 +201,7 @@ fn path_of_primitive<G: Geometry>(
     });
     let step =
         Transition { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
-    prove_clause(clause::ENSURES, proved, &|| (contract.ensures)(&step));
+    prove_clause(clause::ENSURES, proved, &|| specifying(clause::ENSURES, || (contract.ensures)(&step)));
     let frame = |may: Cells<'_, Sym<G>>| (contract.modifies)(&step, may);
     // Programs and guests run between two entries of the kernel.
     if matches!(primitive.kind, Kind::Accessor | Kind::GuestAccessor) {
@@ -218,7 +221,9 @@ fn path_of_primitive<G: Geometry>(
         note(proved, clause::MODIFIES.to_string());
     }
     let promised = contract.events;
-    prove_clause(clause::EVENTS, proved, &|| interference.history.logs(|log| promised(&step, log)));
+    prove_clause(clause::EVENTS, proved, &|| {
+        interference.history.logs(|log| specifying(clause::EVENTS, || promised(&step, log)))
+    });
     prove_clause(clause::EFFECT_OWN, proved, &|| interference.history.owns(&after));
     let writes_nothing = || modified_names::<G>(&frame).is_empty() && interference.taken.borrow().is_empty();
     shown.changed.set(shown.changed.get() || !writes_nothing() || interference.history.logged() > 0);
