@@ -34,6 +34,10 @@ pub enum Operator {
     First,
     /// An event that is logged.
     Event,
+    /// The answer of the call under proof.
+    Answer,
+    /// A value in no map that the call under proof has changed, by its name.
+    Scalar(&'static str),
 }
 
 /// A way in which an operator can be wrong.
@@ -56,6 +60,8 @@ pub enum Change {
     Lost,
     /// The search begins at the next key.
     Later,
+    /// Any value instead of the right one.
+    Other,
 }
 
 impl Operator {
@@ -69,9 +75,27 @@ impl Operator {
             }
             Operator::Write(_) | Operator::Event => &[Change::Lost],
             Operator::First => &[Change::Later],
+            Operator::Answer | Operator::Scalar(_) => &[],
+        }
+    }
+
+    /// Whether its value is an outcome of the call, which a specification should determine.
+    fn is_outcome(self) -> bool {
+        match self {
+            // A variant and its parts are written together.
+            Operator::Write(leaf) => is_alone(leaf),
+            _ => false,
         }
     }
 }
+
+/// Whether a leaf is written for itself, and not as a part of a variant.
+pub(crate) fn is_alone(leaf: &str) -> bool {
+    !leaf.is_empty() && leaf != "tag" && !leaf.contains('.')
+}
+
+/// The file of the outcomes of a call, which have no place in the source.
+const END: &str = "the end of the call";
 
 /// An operator in the source.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -132,7 +156,14 @@ pub struct Mutation {
     /// The weakenings of the specification that were met, if they are recorded.
     weaker: BTreeSet<Weakening>,
     mutant: Option<Mutant>,
-    weakening: Option<Weakening>,
+    /// The weakening that is active.
+    pub(crate) weakening: Option<Weakening>,
+    /// The weakenings to try at the end of each path, if any.
+    probes: Option<BTreeSet<Weakening>>,
+    /// Those that this run notices.
+    noticed: BTreeSet<Weakening>,
+    /// Whether a clause failed on a path.
+    killed: bool,
     /// The time limit of one query in milliseconds, if a mutant or a weakening is active.
     limit: Option<u32>,
 }
@@ -148,9 +179,46 @@ impl Mutation {
         Mutation { mutant: Some(mutant), limit: Some(limit), ..Mutation::default() }
     }
 
-    /// Activates `weakening`, and a mutant of the code if there is one. One query may take at most `limit` milliseconds.
-    pub fn weakened(weakening: Weakening, mutant: Option<Mutant>, limit: u32) -> Mutation {
-        Mutation { mutant, weakening: Some(weakening), limit: Some(limit), ..Mutation::default() }
+    /// Activates a mutant of the code, if there is one, and tries the weakenings `probes` at the end of each path. One
+    /// query may take at most `limit` milliseconds.
+    pub fn probing(mutant: Option<Mutant>, probes: BTreeSet<Weakening>, limit: u32) -> Mutation {
+        Mutation { mutant, probes: Some(probes), limit: Some(limit), ..Mutation::default() }
+    }
+
+    /// The weakenings that the run has noticed, of those that it has tried.
+    pub fn noticed(&self) -> &BTreeSet<Weakening> {
+        &self.noticed
+    }
+
+    /// Whether some clause failed while weakenings were tried.
+    pub fn is_killed(&self) -> bool {
+        self.killed
+    }
+
+    /// Whether weakenings are tried. Then a failure does not end the proof.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.probes.is_some()
+    }
+
+    /// Records whether a clause failed on the path that has ended.
+    pub(crate) fn ended(&mut self, has_failed: bool) {
+        self.killed |= has_failed;
+    }
+
+    /// Whether a mutant of the code is active.
+    pub(crate) fn has_mutant(&self) -> bool {
+        self.mutant.is_some()
+    }
+
+    /// The weakenings of `clause` that are still to be tried.
+    pub(crate) fn probes_of(&self, clause: &str) -> Vec<Weakening> {
+        let probes = self.probes.iter().flatten();
+        probes.filter(|probe| probe.clause() == clause && !self.noticed.contains(probe)).copied().collect()
+    }
+
+    /// Records that the run notices `weakening`.
+    pub(crate) fn notice(&mut self, weakening: Weakening) {
+        self.noticed.insert(weakening);
     }
 
     /// Whether a mutant or a weakening is active.
@@ -168,6 +236,21 @@ impl Mutation {
         let sites = self.met.iter().flatten().filter(|site| wanted(site.file));
         let of = |&site: &Site| site.operator.changes().iter().map(move |&change| Mutant { site, change });
         sites.flat_map(of).collect()
+    }
+
+    /// The recorded outcomes, each with any value instead of the right one.
+    pub fn outcomes(&self) -> Vec<Mutant> {
+        let sites = self.met.iter().flatten().filter(|site| site.file == END || site.operator.is_outcome());
+        sites.map(|&site| Mutant { site, change: Change::Other }).collect()
+    }
+
+    /// Whether this outcome of the call is any value instead of the right one.
+    pub(crate) fn is_wrong(&mut self, outcome: Operator) -> bool {
+        let site = Site { file: END, line: 0, column: 0, operator: outcome };
+        if let Some(met) = &mut self.met {
+            met.insert(site);
+        }
+        self.mutant == Some(Mutant { site, change: Change::Other })
     }
 
     /// All weakenings of the recorded specification.

@@ -45,3 +45,8 @@ pub fn change(operator: Operator, at: &'static Location<'static>) -> Option<Chan
         e.settings.mutation.at(operator, at, is_code)
     })
 }
+
+/// Whether this outcome of the call under proof is any value instead of the right one.
+pub fn is_wrong(outcome: Operator) -> bool {
+    engine(|e| e.settings.mutation.is_wrong(outcome))
+}

@@ -1,17 +1,19 @@
 //! Mutation testing of the specification: every clause of a contract that says less, and whether anything notices it.
 //!
 //! A weakening is noticed if the primitive is no longer proved, since another part of its contract needs the condition;
-//! or if a mutant of the code that no other clause kills is proved now.
+//! or if the weaker clause admits an outcome of a mutant of the code that only this clause has excluded. The mutants are
+//! those of `trial`, and wrong outcomes: an answer, a scalar or a written leaf is any value.
+//!
+//! What nothing notices is a condition that the rest of the contract, the invariant and the effects of events imply; or
+//! one that no code can break, such as what other CPUs leave unchanged; or one for which the mutants are too few.
 use crate::mutants::trial::{MutantProgress, SOON, Sample, proofs};
 use crate::sources::{EXPLANATIONS, is_code, lines};
-use crate::suite::{Job, Options, Subject, SuiteError, begin_run};
+use crate::suite::{Options, Subject, SuiteError, begin_run};
 use crate::workers::side_by_side;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
-use symbolic::failure::Reason;
-use symbolic::mutant::{Mutant, Mutation, Weakening};
-use symbolic::proof::Outcome;
+use symbolic::mutant::{Change, Mutation, Weakening};
 use symbolic::solvers::Portfolio;
 
 /// The first words of a comment above a line of a specification: why nothing notices that the line says less.
@@ -21,9 +23,9 @@ const BEGIN: &str = "// Unnoticed: ";
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
-    /// The primitive is no longer proved: the clause that fails.
-    Proof(String),
-    /// This mutant of the code is now proved.
+    /// The primitive is no longer proved.
+    Proof,
+    /// On some path, this mutant of the code is now proved.
     Mutant(String),
     /// Nothing, for the reason in the comment above the line.
     Explained(&'static str),
@@ -51,6 +53,10 @@ pub struct WeakeningTrial {
 pub struct WeakeningReport {
     /// The weakenings, in the order of the table.
     pub trials: Vec<WeakeningTrial>,
+    /// The number of outcomes of calls that were replaced by any value.
+    pub outcomes: usize,
+    /// Those that no clause excludes: the primitive, and the outcome.
+    pub undetermined: Vec<(&'static str, String)>,
     /// The whole time, in seconds.
     pub seconds: f64,
 }
@@ -62,48 +68,56 @@ impl WeakeningReport {
     }
 }
 
-/// The clauses that fail in the proofs of a primitive with `mutation`. `None` if a proof is not decided.
-fn failing(jobs: &[Job], panel: &Portfolio, mutation: impl Fn() -> Mutation) -> Option<BTreeSet<String>> {
-    let mut clauses = BTreeSet::new();
-    for job in jobs {
-        let Outcome { failures, .. } = job.run(panel, &mutation).0;
-        for failure in failures {
-            match failure.reason {
-                Reason::Counterexample | Reason::Panic | Reason::Vacuous => _ = clauses.insert(failure.clause),
-                _ => return None,
+/// What is known of the contract of one primitive.
+struct Tried {
+    /// What notices each weakening.
+    notices: BTreeMap<Weakening, Notice>,
+    outcomes: usize,
+    undetermined: Vec<String>,
+}
+
+/// Weakens the contract of one primitive; takes every n-th weakening of `sample`.
+fn tried(subject: Subject, sample: Sample, panel: &Portfolio) -> Tried {
+    let (jobs, mut all, mut mutants) = (proofs(subject), BTreeSet::new(), BTreeSet::new());
+    for job in &jobs {
+        let (_, met) = job.run(panel, Mutation::recording);
+        all.extend(met.weakenings().iter().copied());
+        // Wrong outcomes first: they differ on more paths.
+        mutants.extend(met.outcomes().into_iter().map(|mutant| (0, mutant)));
+        mutants.extend(met.mutants(is_code).into_iter().map(|mutant| (1, mutant)));
+    }
+    let mut left: BTreeSet<Weakening> = all.into_iter().step_by(sample.every.max(1)).collect();
+    let mut tried = Tried { notices: BTreeMap::new(), outcomes: 0, undetermined: Vec::new() };
+    for job in &jobs {
+        let (_, probed) = job.run(panel, || Mutation::probing(None, left.clone(), SOON));
+        for weakening in probed.noticed() {
+            left.remove(weakening);
+            tried.notices.insert(*weakening, Notice::Proof);
+        }
+    }
+    for (_, mutant) in mutants {
+        let is_outcome = mutant.change == Change::Other;
+        if left.is_empty() && !is_outcome {
+            break;
+        }
+        let mut killed = false;
+        for job in &jobs {
+            let (_, probed) = job.run(panel, || Mutation::probing(Some(mutant), left.clone(), SOON));
+            killed |= probed.is_killed();
+            for weakening in probed.noticed() {
+                left.remove(weakening);
+                tried.notices.insert(*weakening, Notice::Mutant(mutant.to_string()));
             }
         }
-    }
-    Some(clauses)
-}
-
-/// A primitive, with what a weakening of its contract needs.
-struct Candidates {
-    subject: Subject,
-    weakenings: Vec<Weakening>,
-    /// The mutants of the code that one clause alone kills, by the clause.
-    killed: BTreeMap<String, Vec<Mutant>>,
-}
-
-impl Candidates {
-    /// What notices the weakening.
-    fn notice(&self, weakening: Weakening, panel: &Portfolio) -> Notice {
-        let jobs = proofs(self.subject);
-        if let Some(clause) = failing(&jobs, panel, || Mutation::weakened(weakening, None, SOON))
-            .and_then(|clauses| clauses.into_iter().next())
-        {
-            return Notice::Proof(clause);
+        tried.outcomes += usize::from(is_outcome);
+        if is_outcome && !killed {
+            tried.undetermined.push(mutant.to_string());
         }
-        let is_proved = |&&mutant: &&Mutant| {
-            let clauses = failing(&jobs, panel, || Mutation::weakened(weakening, Some(mutant), SOON));
-            clauses.is_some_and(|clauses| clauses.is_empty())
-        };
-        let killed = self.killed.get(weakening.clause()).into_iter().flatten();
-        if let Some(mutant) = killed.clone().find(is_proved) {
-            return Notice::Mutant(mutant.to_string());
-        }
-        explanation(weakening).map_or(Notice::None, Notice::Explained)
     }
+    for weakening in left {
+        tried.notices.insert(weakening, explanation(weakening).map_or(Notice::None, Notice::Explained));
+    }
+    tried
 }
 
 /// The reason in the comment above the line of a weakening.
@@ -128,67 +142,27 @@ pub fn try_weakenings(
     let (mut wanted, panel) = begin_run(options)?;
     wanted.retain(|subject| matches!(subject, Subject::Primitive(_)));
 
-    // What there is to weaken, and what there is to kill.
+    progress(MutantProgress::Begin(wanted.len()));
     let order: Vec<usize> = (0..wanted.len()).collect();
-    let recorded = side_by_side(
-        &order,
-        options.workers,
-        &|i: usize| {
-            let (mut weakenings, mut mutants) = (BTreeSet::new(), BTreeSet::new());
-            for job in proofs(wanted[i]) {
-                let (_, met) = job.run(&panel, Mutation::recording);
-                weakenings.extend(met.weakenings().iter().copied());
-                mutants.extend(met.mutants(is_code));
-            }
-            (weakenings, mutants)
-        },
-        &mut |_, _| (),
-    );
-    let mut chosen: Vec<(usize, Weakening)> = Vec::new();
-    for (i, (weakenings, _)) in recorded.iter().enumerate() {
-        chosen.extend(weakenings.iter().map(|&weakening| (i, weakening)));
-    }
-    let chosen: Vec<(usize, Weakening)> = chosen.into_iter().step_by(sample.every.max(1)).collect();
-    let is_needed = |i: usize| chosen.iter().any(|&(other, _)| other == i);
-    let trials: Vec<(usize, Mutant)> = (0..wanted.len())
-        .filter(|&i| is_needed(i))
-        .flat_map(|i| recorded[i].1.iter().map(move |&mutant| (i, mutant)))
-        .collect();
-    progress(MutantProgress::Begin(trials.len() + chosen.len()));
-
-    let order: Vec<usize> = (0..trials.len()).collect();
-    let killing = |k: usize| {
-        let (i, mutant) = trials[k];
-        failing(&proofs(wanted[i]), &panel, || Mutation::planted(mutant, SOON))
-    };
     let names = |i: usize| wanted[i].name();
-    let clauses = side_by_side(&order, options.workers, &killing, &mut |k, _| {
-        progress(MutantProgress::Done(names(trials[k].0)));
-    });
-    let mut candidates: Vec<Candidates> =
-        wanted.iter().map(|&subject| Candidates { subject, weakenings: Vec::new(), killed: BTreeMap::new() }).collect();
-    chosen.iter().for_each(|&(i, weakening)| candidates[i].weakenings.push(weakening));
-    for (&(i, mutant), clauses) in trials.iter().zip(clauses) {
-        let Some(clauses) = clauses else { continue };
-        if let (Some(clause), 1) = (clauses.first(), clauses.len()) {
-            candidates[i].killed.entry(clause.clone()).or_default().push(mutant);
+    let try_one = |i: usize| tried(wanted[i], sample, &panel);
+    let all = side_by_side(&order, options.workers, &try_one, &mut |i, _| progress(MutantProgress::Done(names(i))));
+    let mut lines = lines();
+    let mut report = WeakeningReport { trials: Vec::new(), outcomes: 0, undetermined: Vec::new(), seconds: 0.0 };
+    for (i, tried) in all.into_iter().enumerate() {
+        report.outcomes += tried.outcomes;
+        report.undetermined.extend(tried.undetermined.into_iter().map(|outcome| (names(i), outcome)));
+        for (weakening, notice) in tried.notices {
+            let (at, line) = match weakening {
+                Weakening::Operator(_, site) => (
+                    format!("{}:{}:{}", site.file, site.line, site.column),
+                    lines.get(site.file, site.line).to_string(),
+                ),
+                Weakening::Clause(_) => Default::default(),
+            };
+            report.trials.push(WeakeningTrial { subject: names(i), clause: weakening.clause(), at, line, notice });
         }
     }
-
-    let order: Vec<usize> = (0..chosen.len()).collect();
-    let notice = |k: usize| candidates[chosen[k].0].notice(chosen[k].1, &panel);
-    let notices = side_by_side(&order, options.workers, &notice, &mut |k, _| {
-        progress(MutantProgress::Done(names(chosen[k].0)));
-    });
-    let mut lines = lines();
-    let trials = chosen.iter().zip(notices).map(|(&(i, weakening), notice)| {
-        let (at, line) = match weakening {
-            Weakening::Operator(_, site) => {
-                (format!("{}:{}:{}", site.file, site.line, site.column), lines.get(site.file, site.line).to_string())
-            }
-            Weakening::Clause(_) => Default::default(),
-        };
-        WeakeningTrial { subject: names(i), clause: weakening.clause(), at, line, notice }
-    });
-    Ok(WeakeningReport { trials: trials.collect(), seconds: begin.elapsed().as_secs_f64() })
+    report.seconds = begin.elapsed().as_secs_f64();
+    Ok(report)
 }

@@ -215,16 +215,20 @@ pub fn weakenings(report: &WeakeningReport) {
     println!(
         "{} weaker contracts: {} no longer proved, {} by mutants, {} explained, {} unnoticed in {:.1} s",
         report.trials.len(),
-        count(|notice| matches!(notice, Notice::Proof(_))),
+        count(|notice| matches!(notice, Notice::Proof)),
         count(|notice| matches!(notice, Notice::Mutant(_))),
         count(|notice| matches!(notice, Notice::Explained(_))),
         count(|notice| *notice == Notice::None),
         report.seconds
     );
+    println!("{} outcomes of calls, {} not determined", report.outcomes, report.undetermined.len());
 }
 
-/// Prints the weaker contracts that nothing notices.
+/// Prints the weaker contracts that nothing notices, and the outcomes that no contract determines.
 pub fn ignored(report: &WeakeningReport) {
+    for (subject, outcome) in &report.undetermined {
+        println!("{subject}: no clause determines {outcome}");
+    }
     for WeakeningTrial { subject, clause, at, line, notice } in &report.trials {
         match notice {
             Notice::None if at.is_empty() => println!("{subject}: unnoticed: the whole clause `{clause}`"),
