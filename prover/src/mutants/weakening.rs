@@ -125,8 +125,7 @@ fn explanation(weakening: Weakening) -> Option<&'static str> {
     let Weakening::Operator(_, site) = weakening else { return None };
     let is_above =
         |explanation: &&crate::sources::Explanation| explanation.file == site.file && explanation.number == site.line;
-    let found = EXPLANATIONS.iter().filter(is_above).find_map(|explanation| explanation.text.strip_prefix(&BEGIN[3..]));
-    found
+    EXPLANATIONS.iter().filter(is_above).find_map(|explanation| explanation.text.strip_prefix(&BEGIN[3..]))
 }
 
 /// Weakens the contracts of the named primitives, or of all; takes every n-th weakening of `sample`.
