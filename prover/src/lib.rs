@@ -32,6 +32,7 @@ pub use counterexample::emit::{Test, emit_test};
 pub use facts::invariant_set::InvariantSet;
 pub use mutants::equivalent::Equivalent;
 pub use mutants::trial::{Fate, MutantProgress, MutantReport, Sample, Trial, try_mutants};
+pub use mutants::weakening::{Notice, WeakeningReport, WeakeningTrial, try_weakenings};
 pub use report::effects::{Effects, Places, effects};
 pub use report::interface::{Entry, Interface, ObjectEntries, Written};
 pub use report::reference::{Instance, Page, Proof, Shown, Standing};

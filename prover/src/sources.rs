@@ -43,7 +43,7 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// The first words of comments that explain the next line of code.
-const BEGINNINGS: [&str; 3] = ["// Equivalent mutants (", "// Never true: ", "// Never false: "];
+const BEGINNINGS: [&str; 4] = ["// Equivalent mutants (", "// Never true: ", "// Never false: ", "// Unnoticed: "];
 
 /// A comment that explains something about a line of code.
 pub(crate) struct Explanation {

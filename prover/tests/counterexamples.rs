@@ -8,22 +8,27 @@ mod common;
 mod written;
 
 use common::{Symbolic, prove, solver};
-use domain::{Flag, Ghost, Map};
+use domain::{Flag, Ghost, Map, Word};
 use layer::catalogue::primitives;
 use layer::core::call::{Access, Answer};
-use layer::core::constants::{ADR_LOW, CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, TOTAL_CPU, perm};
+use layer::core::constants::{
+    ADR_LOW, CHANNEL_LOCKS, COM1_LINE, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, TOTAL_CPU, perm,
+};
 use layer::core::fields::process::{LIVE, VACANT};
 use layer::core::fields::{Byte, Container, FrameUse, LockState, Pde, Pte, place};
-use layer::core::machine::{ChannelPool, Links, Lock, Spec};
-use layer::core::stuck::Stuck;
+use layer::core::geometry::X64;
+use layer::core::machine::{ChannelPool, Links, Lock, Machine, Spec};
+use layer::core::stuck::{Stuck, require};
 use layer::objects::channel::pool::{Channel, Cv};
 use layer::objects::console::serial;
+use layer::objects::console::uart::event;
 use layer::objects::{boot, channel, container, context, memory, page_alloc, page_table, process, thread, trap};
 use layer::spec::contract::{Contract, Region};
 use layer::spec::fact::Class;
-use prover::{Failure, InvariantSet, Reason, emit_test};
+use prover::{Failure, InvariantSet, Reason, Sym, emit_test};
 use sim::counterexample::call::Subject;
 use sim::machine::Sim;
+use std::ops::ControlFlow;
 
 /// A bug: the primitive, the clause that it violates, and the change of the contract.
 struct Bug {
@@ -345,6 +350,29 @@ bugs! {
             Ok(Answer::Unit)
         };
     };
+    a_container_that_begins_with_quota: Derived "sched_init" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            boot::sched_init(cpu, a.words[0])?;
+            cpu.own.ac.update([700.into()], |container| container.quota = 7.into());
+            Ok(Answer::Unit)
+        };
+    };
+    a_machine_with_more_quota_than_pages: Derived "sched_init" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            boot::sched_init(cpu, a.words[0])?;
+            cpu.own.ac.update([0.into()], |container| container.quota = u32::MAX.into());
+            Ok(Answer::Unit)
+        };
+    };
+    an_event_that_does_not_say_that_the_transmitter_has_finished: Derived "serial_putc" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let c = serial::serial_putc(cpu, a.words[0])?;
+            if c != u32::MAX {
+                cpu.own.com1.l2 = cpu.own.com1.l2.wrapping_add(1.into());
+            }
+            Ok(Answer::Word(c))
+        };
+    };
     a_map_that_stays_in_use: Derived "proc_exit_user" breaks "H9", |contract| {
         contract.run = |cpu, a| {
             process::proc_exit_user(cpu, a.registers)?;
@@ -415,6 +443,39 @@ const EVERYTHING: [&str; 21] = [
     "rdy.tail",
     "rdy.hi",
 ];
+
+#[test]
+fn an_interrupt_that_is_left_after_ten_events_is_refuted() {
+    // As `serial_intr_disable`, with fewer iterations.
+    let plant = |contract: &mut Symbolic| {
+        contract.run = |cpu, _| {
+            cpu.require_hk()?;
+            cpu.require_init()?;
+            require(cpu.own.intr_flag.holds() && cpu.own.serial_exists.holds(), Stuck::NotInterruptible)?;
+            let is_open = cpu.own.lines.get([COM1_LINE.into()]).enabled.holds();
+            cpu.own.ghost.update(|g| g.in_intr = true.into());
+            type M = Sym<X64>;
+            <M as Machine>::bounded_loop(cpu, "serial_intr_disable", 10, |cpu| {
+                let com1 = &cpu.own.com1;
+                let asks = com1.irq.holds() || <M as Machine>::serial_event(com1.l1).kind == event::RECV;
+                if !asks {
+                    return Ok(ControlFlow::Break(()));
+                }
+                serial::serial_env_step(cpu);
+                if is_open {
+                    serial::cons_intr(cpu)?;
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            cpu.own.ghost.update(|g| g.in_intr = false.into());
+            cpu.own.lines.update([COM1_LINE.into()], |line| line.enabled = false.into());
+            Ok(Answer::Unit)
+        };
+    };
+    // The hosted machine has no iteration to begin in.
+    let failures = prove(solver(), "serial_intr_disable", InvariantSet::Derived, plant, |_| ()).failures;
+    assert!(failures.iter().any(|failure| failure.clause == "postcondition"), "{failures:#?}");
+}
 
 #[test]
 fn a_frame_of_the_kernel_that_is_zeroed_is_refuted() {

@@ -67,7 +67,17 @@ pub fn explore(code: &dyn Fn()) {
     });
     let base = engine(|e| e.asserted.len() - 1);
     let mut walked = 0;
-    while let Some(prefix) = engine(|e| if e.results.failures.is_empty() { e.work.pop() } else { None }) {
+    let next = |e: &mut Engine| {
+        if e.settings.mutation.is_probing() {
+            // Every path is of interest. The failures of a path are those of this path alone.
+            let has_failed = !e.results.failures.is_empty();
+            e.settings.mutation.ended(has_failed);
+            e.results.failures.clear();
+            e.results.undecided.clear();
+        }
+        if e.results.failures.is_empty() { e.work.pop() } else { None }
+    };
+    while let Some(prefix) = engine(next) {
         engine(|e| {
             let shared = prefix.len().saturating_sub(1);
             let forks = e.path.decisions.iter().take(shared).filter(|d| d.forked).count();

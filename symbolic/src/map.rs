@@ -3,7 +3,7 @@ use crate::branch::branch;
 use crate::engine::engine;
 use crate::explore::oblige;
 use crate::merge::choice;
-use crate::mutant::Operator;
+use crate::mutant::{Change, Operator, is_alone};
 use crate::mutation::change;
 use crate::origin::{Identity, Origin};
 use crate::path::Write;
@@ -73,7 +73,15 @@ impl<D: Symbolic, F: Field<D>> SymMap<D, F> {
         if leaves.len() > 1 && change(Operator::Write(""), at).is_some() {
             return;
         }
-        leaves.retain(|(leaf, _)| change(Operator::Write(leaf), at).is_none());
+        leaves.retain_mut(|(leaf, value)| match change(Operator::Write(leaf), at) {
+            Some(Change::Other) if is_alone(leaf) => {
+                let range = if engine(|e| e.arena.is_bool(*value)) { Range::Bool } else { Range::Nat };
+                let range = range_of::<D, F::Val>(leaf).unwrap_or(range);
+                *value = engine(|e| e.unknown("other", range));
+                true
+            }
+            change => change.is_none(),
+        });
         see(&key);
         leaves.iter().for_each(|&(_, value)| see(&[value]));
         for &(leaf, value) in &leaves {

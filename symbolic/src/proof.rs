@@ -134,6 +134,41 @@ pub fn prove_clause(clause: &str, proved: &mut Vec<String>, holds: &dyn Fn() -> 
     }
 }
 
+/// Tries the weakenings of the clauses at the end of a path, if that is asked for. Each clause is given with its
+/// condition.
+///
+/// Without a mutant, a weakening is noticed if the clause is no longer proved. With a mutant, it is noticed if this
+/// clause alone refutes the mutant on this path, and the weaker clause admits an outcome that the clause excludes: a
+/// kernel with this outcome in this state would be proved.
+pub fn probe(clauses: &[(&'static str, &dyn Fn() -> bool)]) {
+    let (is_probing, has_mutant) = engine(|e| (e.settings.mutation.is_probing(), e.settings.mutation.has_mutant()));
+    if !is_probing || engine(|e| !e.results.undecided.is_empty()) {
+        return;
+    }
+    let failed = engine(|e| e.results.failures.clone());
+    for (clause, holds) in clauses {
+        let is_alone = failed.iter().all(|failure| failure.clause == *clause) && failed.is_empty() != has_mutant;
+        let probes = if is_alone { engine(|e| e.settings.mutation.probes_of(clause)) } else { Vec::new() };
+        for weakening in probes {
+            let weaker = || {
+                engine(|e| e.settings.mutation.weakening = Some(weakening));
+                let weaker = goal(holds);
+                engine(|e| e.settings.mutation.weakening = None);
+                weaker
+            };
+            let is_noticed = in_scope(|| {
+                let (whole, weaker) = (goal(holds), weaker());
+                let not = |term| engine(|e| e.arena.not(term));
+                let wanted = if has_mutant { vec![weaker, not(whole)] } else { vec![not(weaker)] };
+                whole != weaker && check(&wanted, Aim::Witness) == Verdict::Sat
+            });
+            if is_noticed {
+                engine(|e| e.settings.mutation.notice(weakening));
+            }
+        }
+    }
+}
+
 /// Runs `path` on every path and returns the result. If `strict` is set, going out of range is a failure.
 pub fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     engine(|e| {

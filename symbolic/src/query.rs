@@ -35,7 +35,7 @@ impl Aim {
             Aim::Branch => 300,
             Aim::Goal => 1_000,
             // Another path may have a model that is easier to find.
-            Aim::Witness => 3_000,
+            Aim::Witness => 200,
             Aim::Part => u32::MAX,
         }
     }

@@ -5,7 +5,8 @@
 //!   and the invariant.
 //! * **The loop rule.** We prove the loop invariant on entry, havoc what the loop modifies, run one iteration, and prove
 //!   the loop invariant again. If the iteration breaks, the path continues after the loop. If it does not, the path
-//!   continues there too, because the iteration may have been the last one.
+//!   continues there too, because the iteration may have been the last one. The loop invariant may name the number of
+//!   iterations so far.
 //!
 //! The client defines the state, and how it is havocked.
 use crate::engine::{Abandon, engine};
@@ -13,7 +14,9 @@ use crate::merge::condition;
 use crate::mutation::running;
 use crate::origin::Origin;
 use crate::path::Write;
+use crate::proof::any;
 use crate::query::refuted;
+use crate::word::SymWord;
 use smt::term::Term;
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
@@ -56,12 +59,12 @@ pub trait Loop {
     type Error;
     /// The name of the loop.
     fn name(&self) -> &'static str;
-    /// Proves the loop invariant in the current state; `when` names the moment in reports. Returns whether it
-    /// holds.
-    fn prove_invariant(&self, when: &str) -> bool;
+    /// Proves the loop invariant in the current state, after `count` iterations; `when` names the moment in reports.
+    /// Returns whether it holds.
+    fn prove_invariant(&self, when: &str, count: SymWord) -> bool;
     /// Havocs what the loop may modify: these cells get the version `origin`. Assumes the loop
-    /// invariant.
-    fn havoc(&mut self, origin: Origin);
+    /// invariant, after `count` iterations.
+    fn havoc(&mut self, origin: Origin, count: SymWord);
     /// Runs one iteration.
     ///
     /// # Errors
@@ -71,14 +74,15 @@ pub trait Loop {
     fn forbidden(&self) -> Option<String>;
 }
 
-/// Applies the loop rule. If the loop invariant fails, or an iteration has a forbidden effect, the path
-/// ends.
+/// Applies the loop rule to a loop of at most `most` iterations. If the loop invariant fails, or an iteration has a
+/// forbidden effect, the path ends.
 ///
 /// # Errors
 /// The errors of an iteration.
-pub fn bounded_loop<L: Loop>(it: &mut L) -> Result<(), L::Error> {
-    prove_here(|| it.prove_invariant("before the first iteration"));
-    it.havoc(Origin::fresh());
+pub fn bounded_loop<L: Loop>(it: &mut L, most: u32) -> Result<(), L::Error> {
+    prove_here(|| it.prove_invariant("before the first iteration", 0.into()));
+    let count = any("iterations", most.into());
+    it.havoc(Origin::fresh(), count);
     if it.iterate()?.is_break() {
         return Ok(());
     }
@@ -86,7 +90,16 @@ pub fn bounded_loop<L: Loop>(it: &mut L) -> Result<(), L::Error> {
         refuted(&[], format!("an iteration of {} {what}", it.name()));
         resume_unwind(Box::new(Abandon));
     }
-    prove_here(|| it.prove_invariant("after an iteration"));
+    let count = SymWord(engine(|e| {
+        let one = e.arena.number(1);
+        e.arena.add(count.0, one)
+    }));
+    prove_here(|| it.prove_invariant("after an iteration", count));
+    // An iteration that does not break is followed by another one, unless it is the last.
+    assume_term(engine(|e| {
+        let most = e.arena.number(most.into());
+        e.arena.eq(count.0, most)
+    }));
     Ok(())
 }
 

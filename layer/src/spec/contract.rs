@@ -6,7 +6,7 @@
 //! `objects/<object>/spec.rs`.
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::{MAX_PAGE, NUM_PROC};
-use crate::core::fields::{FrameUse, process};
+use crate::core::fields::{FrameUse, kind, process};
 use crate::core::log::Event;
 use crate::core::machine::Spec;
 use crate::core::replay::Out;
@@ -89,9 +89,10 @@ pub fn covers<M: Spec>(
             !is_mine(start) && is_mine(end)
         }),
         Region::Returned => first(&|frame| {
-            matches!(start.ghost.pperm.get([frame]), FrameUse::Undef)
-                && frame < MAX_PAGE
-                && end.at.frames.get([frame]).is_free()
+            matches!(start.ghost.pperm.get([frame]), FrameUse::Undef) && frame < MAX_PAGE && {
+                let entry = end.at.frames.get([frame]);
+                entry.kind == kind::NORM && !entry.alloc.holds()
+            }
         }),
         Region::Mine => first(&|thread| start.is_mine(thread)),
         Region::Table => first(
@@ -150,8 +151,10 @@ impl<M: Spec> Copy for Contract<M> {}
 pub struct Iterations<'a, M: Spec> {
     /// The state at the start of the first iteration.
     pub entry: View<'a, M>,
-    /// The state at the start of an arbitrary iteration.
+    /// The state at the start of an arbitrary iteration, or after the last one.
     pub now: View<'a, M>,
+    /// The number of iterations before this moment.
+    pub count: M::Word,
     /// Two arbitrary words, the same for all iterations: those of the postcondition.
     pub any: [M::Word; 2],
 }

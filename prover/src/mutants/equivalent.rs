@@ -63,6 +63,7 @@ fn operator(word: &str) -> Option<Operator> {
         "`%`" => Operator::Remainder,
         "write" => Operator::Write(""),
         "search" => Operator::First,
+        "event" => Operator::Event,
         _ => Operator::Write(leak(word.strip_prefix("write ")?)),
     })
 }

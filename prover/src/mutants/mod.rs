@@ -2,3 +2,4 @@
 
 pub(crate) mod equivalent;
 pub(crate) mod trial;
+pub(crate) mod weakening;

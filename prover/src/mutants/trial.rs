@@ -181,7 +181,7 @@ pub fn try_mutants(
 
 /// The proofs that are run against a mutant of `subject`. The proofs that kill the most mutants come
 /// first.
-fn proofs(subject: Subject) -> Vec<Job> {
+pub(super) fn proofs(subject: Subject) -> Vec<Job> {
     let mut jobs: Vec<Job> = subject.jobs();
     jobs.retain(Job::is_x64);
     jobs.sort_by_key(|job| job.invariants == Some(InvariantSet::High));
@@ -197,7 +197,7 @@ fn explanation(Mutant { site, change }: &Mutant) -> Option<usize> {
 
 /// The time limits of one query about a mutant, in milliseconds: of the first round, and of the round for mutants
 /// that are still undecided.
-const SOON: u32 = 1_000;
+pub(super) const SOON: u32 = 1_000;
 const LATE: u32 = 4_000;
 
 /// The mutants of these primitives, each with the primitives that execute its operator, the quickest first. A mutant

@@ -75,7 +75,7 @@ pub(crate) fn bounded_loop<G: Geometry>(
     }
     engine(|e| e.settings.runner = Err(IN_LOOP));
     let (begin, assumed) = (entry.clone(), interference.latest());
-    rules::bounded_loop(&mut LoopOfCpu { cpu, rule, iteration, entry, begin, any, assumed, locks: 0, at })
+    rules::bounded_loop(&mut LoopOfCpu { cpu, rule, iteration, entry, begin, any, assumed, locks: 0, at }, most)
 }
 
 /// A loop to which the rule is applied.
@@ -96,10 +96,10 @@ struct LoopOfCpu<'a, 'c, G: Geometry> {
 }
 
 impl<G: Geometry> LoopOfCpu<'_, '_, G> {
-    /// The loop invariant apart from the facts. It is not used in proofs from H and L alone.
-    fn holds(&self, state: &State<G>) -> bool {
+    /// The loop invariant apart from the facts, after `count` iterations. It is not used in proofs from H and L alone.
+    fn holds(&self, state: &State<G>, count: SymWord) -> bool {
         self.assumed.invariants() == InvariantSet::High
-            || (self.rule.holds)(&Iterations { entry: self.entry.view(), now: state.view(), any: self.any })
+            || (self.rule.holds)(&Iterations { entry: self.entry.view(), now: state.view(), count, any: self.any })
     }
 
     fn interference(&self) -> Rc<Interference<G>> {
@@ -119,7 +119,7 @@ impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
         self.rule.name
     }
 
-    fn prove_invariant(&self, when: &str) -> bool {
+    fn prove_invariant(&self, when: &str, count: SymWord) -> bool {
         let state = self.now();
         let clause = |what: &str| format!("{what}, {when} of {}", self.rule.name);
         let invariants = self.assumed.invariants();
@@ -130,14 +130,14 @@ impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
                 let goal = goal(&|| (fact.holds)(&state.view(), &keys));
                 prove(goal, || clause(&clause::fact(fact.number, fact.name)))
             })
-        }) && prove_once(|| clause("loop invariant"), &|| self.holds(&state))
+        }) && prove_once(|| clause("loop invariant"), &|| self.holds(&state, count))
     }
 
-    fn havoc(&mut self, origin: Origin) {
+    fn havoc(&mut self, origin: Origin, count: SymWord) {
         self.begin = Rc::new(self.entry.renewed(self.rule.writes, origin));
         running(false, || {
             self.assumed.only(&self.begin, self.rule.facts).assume();
-            rules::assume(&|| self.holds(&self.begin));
+            rules::assume(&|| self.holds(&self.begin, count));
         });
         // The loop may have made every write that an iteration may make, so these fields count as
         // written.
@@ -176,10 +176,12 @@ fn every_iteration<G: Geometry>(
     any: [SymWord; 2],
 ) -> Result<(), Stuck> {
     let current = cpu.shared.pending.interference().current_cpu();
-    for _ in 0..most {
-        let now = State::of(cpu, current);
+    for count in 0..most {
+        let (now, count) = (State::of(cpu, current), count.into());
         let holds = running(false, || {
-            symbolic::merge::condition(&|| (rule.holds)(&Iterations { entry: entry.view(), now: now.view(), any }))
+            symbolic::merge::condition(&|| {
+                (rule.holds)(&Iterations { entry: entry.view(), now: now.view(), count, any })
+            })
         });
         assert_eq!(crate::agreement::concrete::value(holds), 1, "the loop invariant of {}", rule.name);
         if iteration(cpu)?.is_break() {

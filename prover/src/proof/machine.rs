@@ -8,7 +8,7 @@ use crate::proof::loop_rule;
 use crate::state::record::see_event;
 use crate::state::sym::Shown;
 use crate::state::sym::{Sym, SymLinks};
-use domain::{Map, Storage};
+use domain::{Map, Storage, Word};
 use layer::catalogue::loops;
 use layer::core::call::{Call, FromAnswer};
 use layer::core::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE, UCTXT_SIZE};
@@ -25,8 +25,11 @@ use std::ops::ControlFlow;
 use std::panic::Location;
 use symbolic::calls::{Way, inlined};
 use symbolic::engine::engine;
-use symbolic::mutation::running;
+use symbolic::mutant::Operator;
+use symbolic::mutation::{change, running};
 use symbolic::origin::Origin;
+use symbolic::proof::free_words;
+use symbolic::rules;
 use symbolic::word::{SymFlag, SymWide, SymWord};
 
 /// The log of every object. The path keeps the events, in the order in which they were logged.
@@ -34,7 +37,11 @@ use symbolic::word::{SymFlag, SymWide, SymWord};
 pub struct PathLog;
 
 impl<G: Geometry> Log<Sym<G>> for PathLog {
+    #[track_caller]
     fn push(&mut self, by: SymWord, event: Event<Sym<G>>) {
+        if change(Operator::Event, Location::caller()).is_some() {
+            return;
+        }
         see_event(event);
         history::log(by, event);
     }
@@ -104,7 +111,21 @@ impl<G: Geometry> Machine for Sym<G> {
         cons_buf.copy_ring(at, rx_buf, from, many);
     }
     fn serial_sent(index: SymWord) -> SymWord {
-        SymWord(machine_answer("machine.serial.sent", Range::UpTo(NEXT_SEND_MAX_REC.into()), &[index]))
+        let most = NEXT_SEND_MAX_REC;
+        let sent = SymWord(machine_answer("machine.serial.sent", Range::UpTo(most.into()), &[index]));
+        // The answer is about the events of the UART, so it agrees with them: at an arbitrary event, and at the last.
+        let [any] = free_words();
+        running(false, || {
+            let is_sent = |k: SymWord| Self::serial_event(index.wrapping_add(k)).kind == event::SEND_COMPLETE;
+            rules::assume(&|| {
+                if sent == 0 {
+                    any >= most || !is_sent(any)
+                } else {
+                    is_sent(sent - 1) && (any >= sent - 1 || !is_sent(any))
+                }
+            });
+        });
+        sent
     }
 
     #[track_caller]

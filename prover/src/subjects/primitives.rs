@@ -1,20 +1,23 @@
 //! Proofs of primitives: each preserves the invariant and satisfies its contract.
 use crate::clause;
 use crate::counterexample::call::{Callee, HostedCall};
+use crate::environment::history::log;
 use crate::environment::interference::Interference;
 use crate::facts::assumed::Assumed;
 use crate::facts::invariant_set::InvariantSet;
 use crate::proof::obligations::{
     locks_are_modified, modified_names, prove_facts, prove_guarantees, prove_modifies, run_proof,
 };
-use crate::state::parts::State;
+use crate::state::parts::{State, scalars};
 use crate::state::sym::Sym;
+use crate::state::visit::each;
 use domain::Flag;
 use layer::catalogue::{Kind, Primitive};
 use layer::core::call::{Answer, Arguments, Chunk};
 use layer::core::constants::UCTXT_SIZE;
 use layer::core::fields::Context;
 use layer::core::geometry::{Geometry, Paged};
+use layer::core::log::Event;
 use layer::core::stuck::Stuck;
 use layer::invariant::{BY_THEOREMS, read};
 use layer::spec::contract::{Cells, Contract, Transition};
@@ -30,7 +33,9 @@ use symbolic::engine::engine;
 use symbolic::facts::instances::assert_like_large;
 use symbolic::failure::Failure;
 use symbolic::merge::{condition, goal};
-use symbolic::proof::{Outcome, any, cover, feasible, note, prove_clause};
+use symbolic::mutant::Operator;
+use symbolic::mutation::{is_wrong, specifying};
+use symbolic::proof::{Outcome, any, cover, feasible, note, probe, prove_clause};
 use symbolic::query::{Aim, check, in_scope, prove};
 use symbolic::word::{SymWide, SymWord};
 
@@ -149,9 +154,12 @@ fn path_of_primitive<G: Geometry>(
     // The loop invariants are assumed at the same free words as the postcondition.
     let some = [any("some", 1 << 32), any("some", 1 << 32)];
     engine(|e| e.path.free_words = some.iter().map(|word| word.0).collect());
-    let (result, after) = state.run(&interference, |cpu| (contract.run)(cpu, &arguments));
+    let (result, mut after) = state.run(&interference, |cpu| (contract.run)(cpu, &arguments));
     let answer = match result {
-        Ok(answer) => answer,
+        Ok(answer) => {
+            plant_wrong_outcome(state, &mut after);
+            given(answer)
+        }
         Err(stuck) => {
             note(&mut outcome.stuck, format!("{stuck:?}"));
             cover(feasible);
@@ -168,7 +176,9 @@ fn path_of_primitive<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     if invariants == InvariantSet::High {
-        prove_clause(clause::REFERENCE_REQUIRES, proved, &|| (contract.reference_requires)(&state.view(), &arguments));
+        let is_required =
+            || specifying(clause::REFERENCE_REQUIRES, || (contract.reference_requires)(&state.view(), &arguments));
+        prove_clause(clause::REFERENCE_REQUIRES, proved, &is_required);
         prove_facts(&after, &interference.latest(), |fact| fact.class == Class::High, proved);
         in_scope(|| {
             let assumes = condition(&assumes);
@@ -181,6 +191,7 @@ fn path_of_primitive<G: Geometry>(
             let kept = || !started_in_kernel_mode() || (ghost.ikern.holds() && ghost.ihost.holds());
             prove_clause(clause::MODE, proved, &kept);
         }
+        probe(&[(clause::REFERENCE_REQUIRES, &is_required)]);
         return;
     }
     shown.admits(&[condition(&requires)]);
@@ -198,7 +209,8 @@ fn path_of_primitive<G: Geometry>(
     });
     let step =
         Transition { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
-    prove_clause(clause::ENSURES, proved, &|| (contract.ensures)(&step));
+    let ensures = || specifying(clause::ENSURES, || (contract.ensures)(&step));
+    prove_clause(clause::ENSURES, proved, &ensures);
     let frame = |may: Cells<'_, Sym<G>>| (contract.modifies)(&step, may);
     // Programs and guests run between two entries of the kernel.
     if matches!(primitive.kind, Kind::Accessor | Kind::GuestAccessor) {
@@ -218,7 +230,8 @@ fn path_of_primitive<G: Geometry>(
         note(proved, clause::MODIFIES.to_string());
     }
     let promised = contract.events;
-    prove_clause(clause::EVENTS, proved, &|| interference.history.logs(|log| promised(&step, log)));
+    let events = || interference.history.logs(|log| specifying(clause::EVENTS, || promised(&step, log)));
+    prove_clause(clause::EVENTS, proved, &events);
     prove_clause(clause::EFFECT_OWN, proved, &|| interference.history.owns(&after));
     let writes_nothing = || modified_names::<G>(&frame).is_empty() && interference.taken.borrow().is_empty();
     shown.changed.set(shown.changed.get() || !writes_nothing() || interference.history.logged() > 0);
@@ -226,10 +239,40 @@ fn path_of_primitive<G: Geometry>(
         suppose_required();
         prove_guarantees(&interference, proved);
     });
+    probe(&[(clause::ENSURES, &ensures), (clause::EVENTS, &events)]);
     if engine(|e| e.results.failures.is_empty()) {
         // The primitive satisfies the rely conditions of the other CPUs, so the facts that theorems derive from them
         // hold too.
         BY_THEOREMS.iter().for_each(|(number, name, _)| note(proved, clause::fact(number, name)));
+    }
+}
+
+/// If the mutant is a wrong outcome: gives the scalar any value that the call has changed to another one, or logs one
+/// more event, which has no effect.
+fn plant_wrong_outcome<G: Geometry>(before: &State<G>, after: &mut State<G>) {
+    if is_wrong(Operator::Event) {
+        log::<G>(before.own.cpu, Event::Palloc { tid: after.own.cur, page: 0.into() });
+    }
+    let old = scalars(before);
+    after.own.words(&mut each(|name, range, now| {
+        let is_changed = old.iter().any(|&(other, term)| other == name && term != *now);
+        if is_changed && is_wrong(Operator::Scalar(name)) {
+            *now = engine(|e| e.unknown("other", range));
+        }
+    }));
+}
+
+/// The answer of the call; any answer if the mutant is a wrong one.
+fn given<G: Geometry>(answer: Answer<Sym<G>>) -> Answer<Sym<G>> {
+    match answer {
+        Answer::Word(_) if is_wrong(Operator::Answer) => Answer::Word(any("other", 1 << 32)),
+        Answer::Wide(_) if is_wrong(Operator::Answer) => {
+            Answer::Wide(SymWide(engine(|e| e.unknown("other", Range::WIDE))))
+        }
+        Answer::Resume(_) if is_wrong(Operator::Answer) => {
+            Answer::Resume(Context { esp: any("other", 1 << 32), ra: any("other", 1 << 32) })
+        }
+        answer => answer,
     }
 }
 

@@ -36,9 +36,9 @@ mod register {
 }
 
 impl<M: System + Spec> Made<'_, M> {
-    /// The caller is a main thread.
+    /// The caller is the main thread of its CPU.
     pub(super) fn is_main(&self) -> bool {
-        self.cur() <= TOTAL_CPU
+        self.cur() == self.before.own.cpu + 1
     }
 
     /// `child` was a child of the caller, and its process was in `state`.

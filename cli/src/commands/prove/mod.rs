@@ -8,7 +8,9 @@ use crate::host::error::Error;
 use crate::host::tools;
 use crate::host::workspace;
 use indicatif::{ProgressBar, ProgressStyle};
-use prover::{Choice, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status, Trial};
+use prover::{
+    Choice, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status, Trial, WeakeningReport,
+};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -61,8 +63,12 @@ pub struct Arguments {
     /// chosen proofs must fail for each mutant
     #[arg(long)]
     mutants: bool,
-    /// Test only every N-th mutant
-    #[arg(long, value_name = "N", requires = "mutants", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Do not prove, but test the contracts: primitives whose contract says less, by one comparison or by a whole clause.
+    /// The proof must fail, or a mutant of the code must now be proved
+    #[arg(long, conflicts_with = "mutants")]
+    weaken: bool,
+    /// Test only every N-th mutant or weaker contract
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     every: u16,
 }
 
@@ -80,6 +86,7 @@ impl Default for Arguments {
             document: None,
             emit_test: None,
             mutants: false,
+            weaken: false,
             every: 1,
         }
     }
@@ -92,6 +99,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         write_json(arguments, &report)?;
         print::mutants(&report);
         return Ok(if report.all_killed() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    if arguments.weaken {
+        let report = try_weakenings(arguments)?;
+        write_json(arguments, &report)?;
+        print::weakenings(&report);
+        return Ok(if report.is_noticed() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let report = prove(arguments)?;
     write_json(arguments, &report)?;
@@ -189,15 +202,28 @@ fn bar() -> ProgressBar {
 fn try_mutants(arguments: &Arguments) -> Result<MutantReport, Error> {
     let bar = bar();
     let sample = Sample { every: arguments.every.into() };
-    let report = prover::try_mutants(&options(arguments)?, sample, &mut |progress| match progress {
-        MutantProgress::Begin(mutants) => bar.set_length(mutants as u64),
+    let report = prover::try_mutants(&options(arguments)?, sample, &mut |progress| show(&bar, progress));
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+fn try_weakenings(arguments: &Arguments) -> Result<WeakeningReport, Error> {
+    let bar = bar();
+    let sample = Sample { every: arguments.every.into() };
+    let report = prover::try_weakenings(&options(arguments)?, sample, &mut |progress| show(&bar, progress));
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+/// Shows the progress of a test of the proofs.
+fn show(bar: &ProgressBar, progress: MutantProgress) {
+    match progress {
+        MutantProgress::Begin(all) => bar.set_length(all as u64),
         MutantProgress::Done(name) => {
             bar.inc(1);
             bar.set_message(name);
         }
-    });
-    bar.finish_and_clear();
-    Ok(report?)
+    }
 }
 
 /// Proves the named rows, with a progress bar.

@@ -2,7 +2,8 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use prover::{
-    Branches, Failure, Fate, MutantReport, Opinion, Page, Reason, Report, ReportRow, Slowest, Standing, Status, Trial,
+    Branches, Failure, Fate, MutantReport, Notice, Opinion, Page, Reason, Report, ReportRow, Slowest, Standing, Status,
+    Trial, WeakeningReport, WeakeningTrial,
 };
 
 /// Most cells of a state that are printed; the JSON file has all of them.
@@ -204,5 +205,35 @@ pub fn unnoticed(report: &MutantReport) {
     }
     for stale in &report.stale {
         println!("stale explanation (no such mutant survives): {}: {}", stale.file, stale.line);
+    }
+}
+
+/// Prints the weaker contracts that nothing notices, and the summary.
+pub fn weakenings(report: &WeakeningReport) {
+    ignored(report);
+    let count = |wanted: fn(&Notice) -> bool| report.trials.iter().filter(|trial| wanted(&trial.notice)).count();
+    println!(
+        "{} weaker contracts: {} no longer proved, {} by mutants, {} explained, {} unnoticed in {:.1} s",
+        report.trials.len(),
+        count(|notice| matches!(notice, Notice::Proof)),
+        count(|notice| matches!(notice, Notice::Mutant(_))),
+        count(|notice| matches!(notice, Notice::Explained(_))),
+        count(|notice| *notice == Notice::None),
+        report.seconds
+    );
+    println!("{} outcomes of calls, {} not determined", report.outcomes, report.undetermined.len());
+}
+
+/// Prints the weaker contracts that nothing notices, and the outcomes that no contract determines.
+pub fn ignored(report: &WeakeningReport) {
+    for (subject, outcome) in &report.undetermined {
+        println!("{subject}: no clause determines {outcome}");
+    }
+    for WeakeningTrial { subject, clause, at, line, notice } in &report.trials {
+        match notice {
+            Notice::None if at.is_empty() => println!("{subject}: unnoticed: the whole clause `{clause}`"),
+            Notice::None => println!("{subject}: unnoticed: {at}: {clause}\n    {line}"),
+            _ => {}
+        }
     }
 }

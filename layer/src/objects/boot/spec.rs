@@ -6,7 +6,7 @@ use crate::core::geometry::Geometry;
 use crate::core::machine::Spec;
 use crate::core::state::Lapic;
 use crate::objects::mode::spec::hk;
-use crate::objects::page_table::is_user_directory;
+use crate::objects::page_table::spec::is_user_directory;
 use crate::spec::contract::{Contract, Region, no_events};
 use crate::spec::view::View;
 use domain::{Flag, Map};
@@ -32,7 +32,7 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
         requires: |v, a| hk(v, a) && is_before_init(v),
         ensures: |s| {
             let (v, [x, y]) = (&s.after, s.any);
-            let share = v.boot.norm / TOTAL_CPU;
+            let share = v.boot.norm / 8;
             v.ghost.pg.holds()
                 && v.ghost.init.holds()
                 && v.ghost.pt == 0
@@ -40,10 +40,20 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
                 && v.own.nps == v.boot.nps
                 && v.own.ioapic.init.holds()
                 && is_set_up(&v.own.lapic, &s.before.own.lapic)
-                && v.own.ac.get([0.into()]).nchildren == TOTAL_CPU
-                && (x < 1 || x > TOTAL_CPU || {
-                    let root = v.own.ac.get([x]);
-                    root.used.holds() && root.quota == share && root.usage == 0 && root.nchildren == 0
+                && (x >= NUM_ID || {
+                    let container = v.own.ac.get([x]);
+                    let (quota, usage, nchildren): (_, _, M::Word) = if x == 0 {
+                        (v.boot.norm, share * 8, 8.into())
+                    } else if x <= 8 {
+                        (share, 0.into(), 0.into())
+                    } else {
+                        (0.into(), 0.into(), 0.into())
+                    };
+                    container.used.holds() == (x <= 8)
+                        && container.quota == quota
+                        && container.usage == usage
+                        && container.parent == 0
+                        && container.nchildren == nchildren
                 })
                 && (x >= VMXINFO_SIZE || v.own.vmxinfo.get([x]).value == M::real_vmxinfo(x))
                 && (x > v.own.ioapic.max_intr || {

@@ -59,6 +59,27 @@ pub(crate) fn given_back<M: Spec>(s: &Transition<'_, M>, q: M::Word) -> bool {
         && control(s, q, before.count, before.busy)
 }
 
+/// If this CPU held the lock of channel `q` before the call, no other CPU has changed the channel. Stated about byte
+/// `byte` of its mailbox.
+fn is_kept<M: Spec>(s: &Transition<'_, M>, q: M::Word, byte: M::Word) -> bool {
+    if q >= NUM_CHAN || byte >= PAGE_SIZE || !holds_lock(&s.before, q) {
+        return true;
+    }
+    let [before, after] = [&s.before, &s.after].map(|v| v.channels);
+    let (lock, lock_after) = (before.lock_of(q), after.lock_of(q));
+    let (block, block_after) = (before.pool.get([q]), after.pool.get([q]));
+    let defined = |channels: &Channels<M>| M::present(&channels.ghost).defined.get([q, byte]).defined.holds();
+    lock_after.holder == lock.holder
+        && lock_after.budget == lock.budget
+        && lock_after.words == lock.words
+        && block_after.to == block.to
+        && block_after.senderpaddr == block.senderpaddr
+        && block_after.count == block.count
+        && block_after.busy == block.busy
+        && after.mailbox.get([q, byte]).value == before.mailbox.get([q, byte]).value
+        && defined(after) == defined(before)
+}
+
 #[allow(non_snake_case, reason = "the reference's name")]
 pub(crate) fn acquire_lock_CHAN<M: Spec>() -> Contract<M> {
     Contract {
@@ -73,6 +94,7 @@ pub(crate) fn acquire_lock_CHAN<M: Spec>() -> Contract<M> {
                 && lock.budget == LOCK_BOUND - 1
                 && holds_lock(&s.after, q)
                 && (s.before.ghost.section != NO_CHANNEL || s.after.ghost.section == q)
+                && is_kept(s, s.any[0], s.any[1])
         },
         events: |s, log| match log {
             [(Event::Wait { tid, channel, budget }, _), (Event::Get { tid: again, channel: same }, _)] => {

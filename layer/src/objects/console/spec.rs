@@ -14,8 +14,10 @@ use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Ghost, Map, Word};
 
-const RX: u32 = SERIAL_HW_BUF_SIZE;
-const CONSOLE: u32 = CONSOLE_BUFFER_SIZE;
+/// The UART keeps at most this many received characters.
+const RX: u32 = 12;
+/// The size of the console's ring; it holds at most one character less.
+const CONSOLE: u32 = 512;
 
 /// The I/O APIC has a line for COM1.
 fn has_line<M: Spec>(v: &View<'_, M>) -> bool {
@@ -49,12 +51,12 @@ fn has_serial<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 
 /// Entry `k` of the UART's received characters, counted from the oldest.
 fn received<M: Spec>(own: &Own<M>, k: M::Word) -> Cell<M> {
-    own.rx_buf.get([own.com1.rx.key(k, RX)])
+    own.rx_buf.get([(own.com1.rx.start + k) % RX])
 }
 
 /// Character `k` of the console, counted from the oldest.
 fn character<M: Spec>(own: &Own<M>, k: M::Word) -> Cell<M> {
-    own.cons_buf.get([own.console.key(k, CONSOLE)])
+    own.cons_buf.get([(own.console.start + k) % CONSOLE])
 }
 
 /// The number of entries that are dropped if `more` entries are added to `len` entries and at most `most` are kept.
@@ -74,7 +76,7 @@ fn took_received<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
     let lost = dropped::<M>(len, more, CONSOLE - 1);
     let kept = len + more - lost;
     after.console.len == kept
-        && after.console.start == before.console.key(lost, CONSOLE)
+        && after.console.start == (before.console.start + lost) % CONSOLE
         && (x >= kept || {
             let was = x + lost;
             let value = if was < len { character(before, was) } else { received(before, was - len) };
@@ -132,6 +134,11 @@ fn drained<M: Spec>(entry: &View<'_, M>, now: &View<'_, M>, [x, y]: [M::Word; 2]
         && (!old.com1.on.holds() || new.com1.on.holds())
 }
 
+/// The number of events from index `from` up to index `to`; indices count modulo 2^32.
+fn events_between<M: Spec>(from: M::Word, to: M::Word) -> M::Word {
+    if from <= to { to - from } else { M::Word::from(u32::MAX) - from + to + 1 }
+}
+
 /// Fields and scalars that the iterations of `serial_intr_disable` may write.
 const DRAINED: &[&str] = &[
     "com1.serial_on",
@@ -155,7 +162,8 @@ pub(crate) fn drain<M: Spec>() -> LoopRule<M> {
         facts: &["H15", "H16", "D20.1", "D20.2", "D20.3", "D20.4", "D20.5"],
         holds: |r: &Iterations<'_, M>| {
             let (old, new, [x, y]) = (r.entry.own, r.now.own, r.any);
-            drained(&r.entry, &r.now, r.any)
+            new.com1.l2 == old.com1.l2.wrapping_add(r.count)
+                && drained(&r.entry, &r.now, r.any)
                 && (took_first(&r.entry, &r.now) || (same_serial(old, new, y) && same_console(old, new, x)))
         },
     }
@@ -172,6 +180,11 @@ pub(crate) fn serial_intr_disable<M: Spec>() -> Contract<M> {
             !after.ghost.in_intr.holds()
                 && !is_open(after)
                 && drained(before, after, s.any)
+                && {
+                    // It takes one event after the other as long as the UART asks, at most 100.
+                    let taken = events_between::<M>(before.own.com1.l2, after.own.com1.l2);
+                    taken <= 100 && (is_quiet(after.own) || taken == 100)
+                }
                 && (is_quiet(before.own) || took_first(before, after))
                 && (!is_open(before) || (!after.own.com1.irq.holds() && after.own.com1.rx.len == 0))
         },
@@ -257,7 +270,7 @@ pub(crate) fn serial_env_step<M: Spec>() -> Contract<M> {
                 && new.irq.holds() == (old.irq.holds() || (received_some && old.rx_int_enable.holds()))
                 && new.tx_len == if tx.kind == event::SEND_COMPLETE { 0.into() } else { old.tx_len }
                 && new.rx.len == kept
-                && new.rx.start == old.rx.key(lost, RX)
+                && new.rx.start == (old.rx.start + lost) % RX
                 && (x >= kept || {
                     let was = x + lost;
                     let value = if was < old.rx.len {
@@ -300,13 +313,21 @@ pub(crate) fn serial_putc<M: Spec>() -> Contract<M> {
             if !s.before.own.serial_exists.holds() {
                 return answer == none && new.l2 == old.l2 && new.tx_len == old.tx_len;
             }
-            // The number of events for which the call waits.
-            let events = if old.tx_len == 0 { 1.into() } else { M::serial_sent(old.l2) };
-            if events == 0 {
-                return answer == none && new.l2 == old.l2.wrapping_add(12_800.into()) && new.tx_len == old.tx_len;
+            // The number of events that the call takes.
+            let taken = events_between::<M>(old.l2, new.l2);
+            let is_sent = |t: M::Word| M::serial_event(old.l2.wrapping_add(t)).kind == event::SEND_COMPLETE;
+            let (is_busy, t) = (old.tx_len != 0, s.any[0]);
+            if answer == none {
+                // None of the next 12,800 events says that the transmitter has finished.
+                return is_busy && taken == 12_800 && (t >= 12_800 || !is_sent(t)) && new.tx_len == old.tx_len;
             }
             answer == c
-                && new.l2 == old.l2.wrapping_add(events)
+                && if is_busy {
+                    // The last one that it takes is the first one that says so.
+                    taken > 0 && taken <= 12_800 && is_sent(taken - 1) && (t >= taken - 1 || !is_sent(t))
+                } else {
+                    taken == 1
+                }
                 && new.tx[0] == c
                 && if c == 10 { new.tx_len == 2 && new.tx[1] == 13 } else { new.tx_len == 1 }
         },

@@ -58,11 +58,7 @@ pub fn container_can_consume<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, n: M::Wor
 
 /// The sum of the quotas of container `i`'s children.
 #[track_caller]
-pub(crate) fn children_quota<M: Machine>(
-    ac: &<M as Storage<Containers>>::Map,
-    i: M::Word,
-    container: Container<M>,
-) -> M::Nat {
+fn children_quota<M: Machine>(ac: &<M as Storage<Containers>>::Map, i: M::Word, container: Container<M>) -> M::Nat {
     let mut sum = M::Nat::zero();
     for k in 0..MAX_CHILDREN {
         let child = i * MAX_CHILDREN + 1 + k;

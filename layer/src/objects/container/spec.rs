@@ -6,12 +6,11 @@ use crate::core::call::{Answer, Arguments};
 use crate::core::constants::*;
 use crate::core::fields::*;
 use crate::core::machine::Spec;
-use crate::objects::container::{children_quota, is_accounted};
 use crate::objects::mode::spec::{hk, in_kernel};
 use crate::spec::contract::{Contract, silent};
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
-use domain::{Flag, Map};
+use domain::{Flag, Map, Nat, Storage};
 
 /// The first argument is a container in use.
 pub(crate) fn is_container<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
@@ -70,6 +69,26 @@ pub(crate) fn container_can_consume<M: Spec>() -> Contract<M> {
     )
 }
 
+/// The sum of the quotas of container `i`'s children: the ids `8i+1` to `8i+nchildren`, as far as there are containers.
+#[track_caller]
+fn children_quota<M: Spec>(ac: &<M as Storage<Containers>>::Map, i: M::Word, nchildren: M::Word) -> M::Nat {
+    let mut sum = M::Nat::zero();
+    for k in 1..=8 {
+        if nchildren < k || i * 8 + k >= NUM_ID {
+            break;
+        }
+        sum = sum + M::Nat::from(ac.get([i * 8 + k]).quota);
+    }
+    sum
+}
+
+/// The usage of container `i` is its own charge plus its children's quotas (D10).
+#[track_caller]
+pub(crate) fn is_accounted<M: Spec>(ac: &<M as Storage<Containers>>::Map, i: M::Word, charge: Charge<M>) -> bool {
+    let container = ac.get([i]);
+    M::Nat::from(container.usage) == M::Nat::from(charge.pages) + children_quota::<M>(ac, i, container.nchildren)
+}
+
 /// Container `j` is a child of the container that has it in its range of child ids.
 #[track_caller]
 fn is_child<M: Spec>(v: &View<'_, M>, j: M::Word) -> bool {
@@ -112,7 +131,7 @@ pub(crate) fn facts<M: Spec>() -> [Fact<M>; 12] {
         clause!("H6.7", "child of its parent", |v, i, c| {
             i == 0 || (c.parent < NUM_ID && (i - 1) % MAX_CHILDREN < v.own.ac.get([c.parent]).nchildren)
         }),
-        clause!("H6.9", "children's quotas within usage", |v, i, c| children_quota::<M>(&v.own.ac, i, c)
+        clause!("H6.9", "children's quotas within usage", |v, i, c| children_quota::<M>(&v.own.ac, i, c.nchildren)
             <= M::Nat::from(c.usage)),
         Fact {
             number: "H6.6",

@@ -4,7 +4,7 @@ use crate::core::constants::*;
 use crate::core::fields::*;
 use crate::core::machine::Spec;
 use crate::objects::mode::spec::in_program;
-use crate::objects::page_table::{pdx, ptx};
+use crate::objects::page_table::spec::{pdx, ptx};
 use crate::objects::vmx::spec::nested;
 use crate::spec::contract::{Contract, Region, Transition, no_events, silent};
 use crate::spec::view::View;

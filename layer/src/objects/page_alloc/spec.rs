@@ -5,8 +5,7 @@ use crate::core::fields::*;
 use crate::core::log::Event;
 use crate::core::machine::{Object, Spec};
 use crate::core::replay::Out;
-use crate::objects::container::is_accounted;
-use crate::objects::container::spec::{is_container, of_container};
+use crate::objects::container::spec::{is_accounted, is_container, of_container};
 use crate::objects::mode::spec::hkpt_init;
 use crate::spec::contract::{Cells, Contract, Region, Transition};
 use crate::spec::fact::{Class, Fact};
@@ -24,12 +23,21 @@ pub(crate) fn allocated<M: Spec>(s: &Transition<'_, M>, n: M::Word, page: M::Wor
         && after.usage == before.usage + 1
         && after.usage <= after.quota
         && matches!(s.before.ghost.pperm.get([page]), FrameUse::Undef)
+        // The table says from boot on which frames are usable memory, and no CPU changes that. So a frame that is free
+        // now was one of them before, too.
+        && s.before.at.frames.get([page]).kind == kind::NORM
+}
+
+/// Frame `p` can be handed out: it is usable memory of the user area and is not allocated.
+fn is_free<M: Spec>(v: &View<'_, M>, p: M::Word) -> bool {
+    let frame = v.at.frames.get([p]);
+    frame.kind == kind::NORM && !frame.alloc.holds()
 }
 
 /// Container `n` can get no page: its quota is used up, or no frame is free.
 pub(crate) fn is_exhausted<M: Spec>(s: &Transition<'_, M>, n: M::Word) -> bool {
     let (container, p) = (s.after.own.ac.get([n]), s.any[0]);
-    container.usage >= container.quota || p >= s.before.own.nps || !s.after.at.frames.get([p]).is_free()
+    container.usage >= container.quota || p >= s.before.own.nps || !is_free(&s.after, p)
 }
 
 /// The cells that an allocation for container `n` may write.
@@ -65,7 +73,7 @@ pub(crate) fn palloc<M: Spec>() -> Contract<M> {
                         && lat.valid.holds()
                         && lat.len == 0
                         // The lowest free frame (`first_free`).
-                        && (s.any[0] >= page || !s.after.at.frames.get([s.any[0]]).is_free())
+                        && (s.any[0] >= page || !is_free(&s.after, s.any[0]))
                 }
         },
         events: |s, log| match log {
@@ -85,7 +93,7 @@ pub(crate) fn given_back<M: Spec>(s: &Transition<'_, M>, n: M::Word, page: M::Wo
     let (before, after) = (s.before.own.ac.get([n]), s.after.own.ac.get([n]));
     after.usage + 1 == before.usage
         && after.quota == before.quota
-        && s.after.at.frames.get([page]).is_free()
+        && is_free(&s.after, page)
         && matches!(s.after.ghost.pperm.get([page]), FrameUse::Undef)
         && is_paid(&s.before, n, page)
         && takes_seat(&s.before, n).is_some_and(|last| is_paid(&s.before, n, last))

@@ -224,6 +224,10 @@ pub fn pt_insert<M: Machine>(
 }
 
 /// `pt_arg1`: kernel map, a user thread of this CPU, an address of the user window.
+///
+/// No proof can tell whether thread 0 or the first address above the window is refused here: thread 0 is never alive
+/// (D4.6), so the last check refuses it, and the directory entry of both is an identity entry (H8.1, H10), which every
+/// caller refuses. A call that is refused has no outcome but that.
 #[inline(always)]
 #[track_caller]
 fn pt_arg<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(), Stuck> {

@@ -8,7 +8,7 @@ use crate::core::log::Event;
 use crate::core::machine::Spec;
 use crate::core::replay::Out;
 use crate::objects::mode::spec::{hkpt_init, in_kernel, in_program};
-use crate::objects::page_table::is_user_directory;
+use crate::objects::page_table::spec::is_user_directory;
 use crate::spec::contract::{Contract, Region, Transition, no_events, silent};
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;

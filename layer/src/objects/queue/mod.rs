@@ -199,8 +199,8 @@ impl<M: Spec> Threads<M> {
     /// The rely condition of CPU `me` for thread `t`: how it may change between two critical sections of `me`.
     ///
     /// Running, ready and ended threads of `me` are unchanged. So are the children that do not exist yet and that
-    /// only `me` can create. The other threads of `me` stay alive and stay its own, and come back through its
-    /// pending queue. No thread of another CPU becomes one of `me`.
+    /// only `me` can create. A sleeping thread of `me` stays where it sleeps, or is moved to the pending queue of `me`
+    /// (H20.3); a thread of that queue stays in it. No thread of another CPU becomes one of `me`.
     pub fn rely(old: &Self, new: &Self, me: M::Word, t: M::Word) -> bool {
         let (before, after) = (old.tcb.get([t]), new.tcb.get([t]));
         let unchanged = || Self::unchanged(old, new, t);
@@ -220,7 +220,8 @@ impl<M: Spec> Threads<M> {
                 // it.
                 after.home == me && after.place == before.place && after.prev == before.prev && after.seq == before.seq
             } else {
-                after.home == me && (after.place == me + MSG_Q || (after.place >= SLP_Q && after.place < NUM_CHAN))
+                after.home == me
+                    && (after.place == me + MSG_Q || (after.place == before.place && after.seq == before.seq))
             }
         } else {
             after.place != place::DEAD && after.home == before.home
@@ -273,8 +274,8 @@ impl<M: Spec> Threads<M> {
 
 /// The id of the parent of `thread`: `(thread − 1) / 8`; 0 for thread 0.
 #[track_caller]
-pub fn parent<M: Machine>(thread: M::Word) -> M::Word {
-    if thread == 0 { 0.into() } else { (thread - 1) / MAX_CHILDREN }
+fn parent<M: Spec>(thread: M::Word) -> M::Word {
+    if thread == 0 { 0.into() } else { (thread - 1) / 8 }
 }
 
 /// The main thread from which `thread` descends; both belong to the same CPU. `thread` must not be

@@ -64,11 +64,6 @@ impl VmcsField {
     }
 }
 
-/// Whether a primitive reads slot `k` of the VMX structure.
-pub fn is_read<M: Machine>(k: M::Word) -> bool {
-    (k <= vmx_slot::CR2 && k % 2 == 0) || k == vmx_slot::EXIT_QUALIFICATION
-}
-
 /// 1 for yes, 0 for no.
 #[inline(always)]
 fn word<M: Machine>(yes: bool) -> M::Word {

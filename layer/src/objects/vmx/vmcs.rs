@@ -154,8 +154,6 @@ fields! {
 
 /// Keys of the map `vmcs` are below this.
 pub const VMCS_SIZE: u32 = FIELDS.len() as u32;
-/// Keys of fields that a primitive reads are below this.
-pub const VMCS_READ: u32 = Vmcs::GuestCsSelector as u32;
 
 /// Segments have codes below this (reference, section 2).
 pub const SEGMENTS: u32 = 10;

@@ -93,6 +93,36 @@ fn what_is_right_is_proved() {
     assert_eq!(outcome.successful_paths, 2);
 }
 
+/// A rule that counts the iterations of [`count`], which begins at 0.
+const COUNTED: LoopRule<Symbolic> =
+    LoopRule { holds: |r| r.now.own.console.len == r.entry.own.console.len + r.count, ..RIGHT };
+
+#[test]
+fn iterations_are_counted() {
+    let outcome = prove(|contract| {
+        contract.run = |cpu, _| {
+            cpu.own.console.len = 0.into();
+            bounded_loop(cpu, &COUNTED, 20, &count)?;
+            get_cpu_id(cpu).map(Answer::Word)
+        };
+        contract.ensures = |s| s.after.own.console.len == 20;
+    });
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+}
+
+#[test]
+fn an_iteration_less_is_found_out() {
+    let failure = failure(|contract| {
+        contract.run = |cpu, _| {
+            cpu.own.console.len = 0.into();
+            bounded_loop(cpu, &COUNTED, 19, &count)?;
+            get_cpu_id(cpu).map(Answer::Word)
+        };
+        contract.ensures = |s| s.after.own.console.len == 20;
+    });
+    assert_eq!(failure.clause, "postcondition");
+}
+
 #[test]
 fn what_a_round_does_not_keep_is_found_out() {
     let failure = failure(|contract| {

@@ -2,12 +2,41 @@
 use crate::core::call::Arguments;
 use crate::core::constants::*;
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::machine::Spec;
 use crate::objects::context::spec::{is_my_thread, of_my_thread};
 use crate::objects::mode::spec::hkpt;
-use crate::objects::page_table::{pdx, ptx};
 use crate::spec::view::View;
 use domain::{Flag, Map};
+
+/// The directory index of a virtual address (`PDX`): a page table maps as many pages of 4096 bytes as it has entries.
+#[track_caller]
+pub(crate) fn pdx<M: Spec>(va: M::Word) -> M::Word {
+    va / (4096 * M::Geometry::ENTRIES)
+}
+
+/// The page-table index of a virtual address (`PTX`).
+#[track_caller]
+pub(crate) fn ptx<M: Spec>(va: M::Word) -> M::Word {
+    va / 4096 % M::Geometry::ENTRIES
+}
+
+/// Directory entry `i` is in the user part (reference, section 5.3): its pages have numbers from `kern_low` on and below
+/// `kern_high`.
+#[track_caller]
+pub(crate) fn is_user_directory<M: Spec>(i: M::Word) -> bool {
+    i >= 262_144 / M::Geometry::ENTRIES && i < 983_040 / M::Geometry::ENTRIES
+}
+
+/// The number is a permission (reference, section 2, and P42).
+pub(super) fn is_permission<M: Spec>(code: M::Word) -> bool {
+    is_users_permission::<M>(code) || code == 259
+}
+
+/// The number is a permission other than the global one.
+pub(super) fn is_users_permission<M: Spec>(code: M::Word) -> bool {
+    code == 1 || code == 3 || code == 5 || code == 7
+}
 
 /// The frame is data of this CPU, and no page map maps it.
 pub(crate) fn is_unmapped<M: Spec>(v: &View<'_, M>, frame: M::Word) -> bool {
@@ -56,7 +85,7 @@ pub(crate) fn can_read<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> boo
 
 /// An address of the user window.
 pub(super) fn in_window<M: Spec>(va: M::Word) -> bool {
-    va >= ADR_LOW && va < ADR_HIGH
+    va >= 0x4000_0000 && va < 0xF000_0000
 }
 
 /// A page can be mapped: the thread is a user thread of this CPU, and the address is in the user window.

@@ -1,11 +1,10 @@
 //! The facts about page maps, page tables and the reverse map.
-use super::entries::is_unmapped;
+use super::entries::{is_unmapped, is_user_directory, is_users_permission};
 use crate::core::constants::*;
 use crate::core::fields::*;
 use crate::core::geometry::Geometry;
 use crate::core::keys::IGNORE;
 use crate::core::machine::Spec;
-use crate::objects::page_table::{is_user_directory, is_users_permission};
 use crate::spec::fact::{Class, Fact};
 use domain::{Flag, Map};
 

@@ -1,5 +1,7 @@
 //! The contracts of the primitives that map pages: 5, 75 and the internal functions of 5.
-use super::entries::{can_map, is_defined, is_pt_arg, is_unmapped, mapped};
+use super::entries::{
+    can_map, is_defined, is_permission, is_pt_arg, is_unmapped, is_users_permission, mapped, pdx, ptx,
+};
 use crate::core::call::Answer;
 use crate::core::constants::*;
 use crate::core::fields::*;
@@ -8,7 +10,6 @@ use crate::core::log::Event;
 use crate::core::machine::Spec;
 use crate::objects::page_alloc::spec::*;
 use crate::objects::page_table;
-use crate::objects::page_table::{is_permission, is_users_permission, pdx, ptx};
 use crate::spec::contract::{Contract, Region, Transition, no_events};
 use domain::{Flag, Map};
 

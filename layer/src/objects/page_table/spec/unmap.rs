@@ -1,15 +1,14 @@
 //! The contracts of the primitives that unmap pages and free page tables: 66 to 68.
-use super::entries::{can_map, in_window, is_defined, is_pt_arg, is_table_of, mapped};
+use super::entries::{can_map, in_window, is_defined, is_pt_arg, is_table_of, mapped, pdx, ptx};
 use crate::core::call::Answer;
 use crate::core::constants::*;
 use crate::core::fields::*;
 use crate::core::geometry::Geometry;
 use crate::core::log::Event;
 use crate::core::machine::Spec;
-use crate::objects::container::is_accounted;
+use crate::objects::container::spec::is_accounted;
 use crate::objects::page_alloc::spec::*;
 use crate::objects::page_table;
-use crate::objects::page_table::{pdx, ptx};
 use crate::spec::contract::{Contract, Region, Transition, silent};
 use crate::spec::view::View;
 use domain::{Flag, Map};
@@ -179,9 +178,9 @@ pub(crate) fn pt_next_pde<M: Spec>() -> Contract<M> {
         |s| {
             let ([n, va, ..], next, any) = (s.arguments.words, s.answer.word(), s.any[0]);
             let has_table = |i| matches!(s.before.own.dirs.get([n, i]), Pde::Table { .. });
-            let end = if next == 0 { M::Word::from(KERN_HIGH / M::Geometry::ENTRIES) } else { pdx::<M>(next) };
+            let end = if next == 0 { M::Word::from(983_040 / M::Geometry::ENTRIES) } else { pdx::<M>(next) };
             // The address itself, or the start of a page table's region.
-            let is_first = next == va || next % M::Geometry::REGION == 0;
+            let is_first = next == va || next % (4096 * M::Geometry::ENTRIES) == 0;
             (next == 0 || (next >= va && is_first && in_window::<M>(next) && has_table(pdx::<M>(next))))
                 && (any < pdx::<M>(va) || any >= end || !has_table(any))
         },

@@ -2,10 +2,14 @@
 use super::ownership;
 use crate::core::fields::*;
 use crate::core::machine::Spec;
-use crate::objects::vmx::is_read;
-use crate::objects::vmx::vmcs::VMCS_READ;
+use crate::objects::vmx::vmcs::Vmcs;
 use crate::spec::fact::{Class, Fact};
 use domain::{Flag, Map};
+
+/// A primitive can read slot `k` of the VMX structure (reference, appendix B): a register, CR2 or the qualification.
+fn is_read<M: Spec>(k: M::Word) -> bool {
+    (k <= 16 && k % 2 == 0) || k == 28
+}
 
 /// The facts about the virtual machine.
 pub(crate) fn facts<M: Spec>() -> [Fact<M>; 8] {
@@ -24,7 +28,9 @@ pub(crate) fn facts<M: Spec>() -> [Fact<M>; 8] {
             class: Class::Derived,
             keys: &[("vmcs", &[0])],
             holds: |v, k| {
-                !v.own.vm.set_up.holds() || k[0] >= VMCS_READ || matches!(v.ghost.vmcs_kind.get([k[0]]), SlotKind::Int)
+                !v.own.vm.set_up.holds()
+                    || k[0] > Vmcs::GuestRflags as u32
+                    || matches!(v.ghost.vmcs_kind.get([k[0]]), SlotKind::Int)
             },
         },
         Fact {

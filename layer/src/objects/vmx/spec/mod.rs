@@ -5,7 +5,6 @@ mod ownership;
 mod place;
 mod switch;
 
-use crate::core::bits::bit;
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::*;
 use crate::core::fields::*;
@@ -14,7 +13,7 @@ use crate::objects::mode::spec::{hk, hkp, hkpt_init, in_kernel};
 use crate::objects::vmx;
 use crate::objects::vmx::Place;
 use crate::objects::vmx::ept;
-use crate::objects::vmx::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Start, Vmcs};
+use crate::objects::vmx::vmcs::Vmcs;
 use crate::spec::contract::{Cells, Contract, Region, Transition, no_events, silent};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide, Word};
@@ -56,6 +55,11 @@ pub(crate) fn wrmsr<M: Spec>() -> Contract<M> {
         in_kernel,
         |s| matches!(s.answer, Answer::Word(word) if *word == 0),
     )
+}
+
+/// Bit `k` of a word.
+fn bit<M: Spec>(word: M::Word, k: u32) -> M::Word {
+    word / 2_u32.pow(k) % 2
 }
 
 /// Primitives that return a word computed from the low half of one value.
@@ -113,6 +117,11 @@ pub(crate) fn vmx_set_intercept_intwin<M: Spec>() -> Contract<M> {
         modifies: |_, may| may_write::<M>(may, PLACE),
     }
 }
+
+/// Segments have codes below this (reference, section 2).
+const SEGMENTS: u32 = 10;
+/// Segments with codes below this have a selector and access rights; GDTR and IDTR do not.
+const FULL_SEGMENTS: u32 = 8;
 
 /// Kernel mode with paging on, and the first argument is a segment.
 fn of_segment<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
@@ -350,6 +359,88 @@ pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
     }
 }
 
+/// What `vmx_init` writes to a field of the control structure.
+#[derive(Clone, Copy)]
+enum Default {
+    /// This number.
+    Is(u64),
+    /// The capability word with this index.
+    Info(u32),
+    /// The bitwise or of the capability words with these indices.
+    Either(u32, u32),
+    /// A register of the host, as the machine reports it (P43).
+    Host,
+    /// The address of an object of the host, as the machine reports it.
+    Address,
+}
+
+/// The fields of the control structure that `vmx_init` writes (reference, A.2).
+const FIELDS: [(Vmcs, Default); 58] = [
+    // Controls.
+    (Vmcs::PinBasedCtls, Default::Info(2)),
+    (Vmcs::PriProcBasedCtls, Default::Info(3)),
+    (Vmcs::SecProcBasedCtls, Default::Info(4)),
+    (Vmcs::ExitCtls, Default::Info(5)),
+    (Vmcs::EntryCtls, Default::Info(6)),
+    // Host.
+    (Vmcs::HostRip, Default::Address),
+    (Vmcs::HostEsSelector, Default::Host),
+    (Vmcs::HostCsSelector, Default::Host),
+    (Vmcs::HostSsSelector, Default::Host),
+    (Vmcs::HostDsSelector, Default::Host),
+    (Vmcs::HostFsSelector, Default::Host),
+    (Vmcs::HostGsSelector, Default::Host),
+    (Vmcs::HostTrSelector, Default::Host),
+    (Vmcs::HostFsBase, Default::Host),
+    (Vmcs::HostGsBase, Default::Host),
+    (Vmcs::HostTrBase, Default::Address),
+    (Vmcs::HostGdtrBase, Default::Address),
+    (Vmcs::HostIdtrBase, Default::Address),
+    (Vmcs::HostCr0, Default::Host),
+    (Vmcs::HostCr3, Default::Host),
+    (Vmcs::HostCr4, Default::Host),
+    (Vmcs::HostEfer, Default::Host),
+    (Vmcs::HostPat, Default::Host),
+    (Vmcs::HostSysenterCs, Default::Host),
+    (Vmcs::HostSysenterEsp, Default::Host),
+    (Vmcs::HostSysenterEip, Default::Host),
+    (Vmcs::HostPerfGlobalCtrl, Default::Host),
+    // Guest.
+    (Vmcs::GuestCr0, Default::Is(0x6000_0030)),
+    (Vmcs::GuestCr3, Default::Is(0)),
+    (Vmcs::GuestCr4, Default::Is(0x2000)),
+    (Vmcs::GuestDr7, Default::Is(0x400)),
+    (Vmcs::GuestPat, Default::Is(0x0007_0406_0007_0406)),
+    (Vmcs::GuestSysenterCs, Default::Is(0)),
+    (Vmcs::GuestSysenterEsp, Default::Is(0)),
+    (Vmcs::GuestSysenterEip, Default::Is(0)),
+    (Vmcs::GuestDebugctl, Default::Is(0)),
+    (Vmcs::GuestActivity, Default::Is(0)),
+    (Vmcs::GuestInterruptibility, Default::Is(0)),
+    (Vmcs::GuestPendingDebug, Default::Is(0)),
+    (Vmcs::EntryIntrInfo, Default::Is(0)),
+    // Other.
+    (Vmcs::Eptp, Default::Address),
+    (Vmcs::Vpid, Default::Is(1)),
+    (Vmcs::MsrBitmap, Default::Address),
+    (Vmcs::IoBitmapA, Default::Address),
+    (Vmcs::IoBitmapB, Default::Address),
+    (Vmcs::LinkPointer, Default::Is(0xFFFF_FFFF_FFFF_FFFF)),
+    (Vmcs::Cr0Mask, Default::Either(7, 9)),
+    (Vmcs::Cr0Shadow, Default::Info(7)),
+    (Vmcs::Cr4Mask, Default::Either(11, 13)),
+    (Vmcs::Cr4Shadow, Default::Info(11)),
+    // What else the primitives 27 to 45 can read (P40).
+    (Vmcs::TscOffset, Default::Is(0)),
+    (Vmcs::ExitReason, Default::Is(0)),
+    (Vmcs::ExitInstructionLength, Default::Is(0)),
+    (Vmcs::ExitQualification, Default::Is(0)),
+    (Vmcs::GuestPhysicalAddress, Default::Is(0)),
+    (Vmcs::GuestRsp, Default::Is(0)),
+    (Vmcs::GuestRip, Default::Is(0)),
+    (Vmcs::GuestRflags, Default::Is(0)),
+];
+
 /// The slots of the VMX structure that `vmx_init` writes, with their values (reference, A.2 and P40).
 const DEFAULTS: [(u32, u64); 16] = [
     (0, 0),
@@ -374,10 +465,15 @@ const DEFAULTS: [(u32, u64); 16] = [
 fn is_initialised<M: Spec>(s: &Transition<'_, M>) -> bool {
     let (v, [x, y]) = (&s.after, s.any);
     let info = |i: u32| s.before.own.vmxinfo.get([i.into()]).value;
-    FIELDS.iter().all(|row| match row.default::<M>(info) {
-        None => true,
-        Some((value, SlotKind::Int)) => is(v, V(row.field), value),
-        Some((value, _)) => at(v, V(row.field)) == value && matches!(kind_at(v, V(row.field)), SlotKind::Ptr),
+    FIELDS.iter().all(|&(field, default)| {
+        let host = || M::vmcs_host((field as u32).into());
+        match default {
+            Default::Is(value) => is(v, V(field), M::Wide::constant(value)),
+            Default::Info(i) => is(v, V(field), info(i).into()),
+            Default::Either(i, j) => is(v, V(field), info(i).or(info(j)).into()),
+            Default::Host => is(v, V(field), host()),
+            Default::Address => at(v, V(field)) == host() && matches!(kind_at(v, V(field)), SlotKind::Ptr),
+        }
     }) && DEFAULTS.iter().all(|&(slot, value)| is(v, X(slot), M::Wide::constant(value)))
         && v.own.vm.set_up.holds()
         && v.own.vm.revision == 0
@@ -399,8 +495,8 @@ pub(crate) fn vmx_init<M: Spec>() -> Contract<M> {
             for name in ["vmx.set_up", "vmcs.revid", "ept", "ept.defined", "eptdir", "guest.frames"] {
                 may(name, Region::All, &[]);
             }
-            for row in FIELDS.iter().filter(|row| row.start != Start::Kept) {
-                may_write::<M>(may, V(row.field));
+            for (field, _) in FIELDS {
+                may_write::<M>(may, V(field));
             }
             for (slot, _) in DEFAULTS {
                 may_write::<M>(may, X(slot));

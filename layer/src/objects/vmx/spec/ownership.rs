@@ -3,17 +3,14 @@
 //! Together the facts say what a guest can reach. Once the virtual machine is set up, an entry of the nested page tables
 //! that is not 0 maps a frame of `guest.frames` (D19.5). Each of these frames is a data page that is charged to the
 //! owner's process (E3), which has not ended (E4). So no frame is given back while an entry maps it.
-use super::is_initialised;
-use super::place::{at, kind_at};
+use super::{DEFAULTS, FIELDS, is_initialised};
 use crate::core::call::Answer;
 use crate::core::constants::*;
 use crate::core::fields::*;
 use crate::core::machine::Spec;
 use crate::objects::mode::spec::{hk, hkpt_init, in_kernel};
-use crate::objects::vmx::DEFAULTS;
 use crate::objects::vmx::ownership;
-use crate::objects::vmx::place::Place;
-use crate::objects::vmx::vmcs::{FIELDS, Start};
+use crate::objects::vmx::vmcs::Vmcs;
 use crate::spec::contract::{Contract, Region, no_events, silent};
 use crate::spec::fact::{Class, Fact};
 use domain::{Flag, Map, Wide};
@@ -32,11 +29,15 @@ pub(crate) fn vmx_claim<M: Spec>() -> Contract<M> {
         requires: |v, a| in_kernel(v, a) && v.own.vm.owner == 0 && v.own.proc.get([v.own.cur]).state == process::LIVE,
         ensures: |s| {
             let (v, x) = (&s.after, s.any[0]);
-            let is_zero = |place| at(v, place) == M::Wide::constant(0) && matches!(kind_at(v, place), SlotKind::Int);
+            let is_written = |key: u32| FIELDS.iter().any(|&(field, _)| field as u32 == key);
             is_initialised(s)
                 && v.own.vm.owner == v.own.cur
                 && v.own.proc.get([v.own.cur]).state == process::LIVE
-                && FIELDS.iter().all(|row| row.start != Start::Kept || is_zero(Place::Vmcs(row.field)))
+                // What `vmx_init` does not write is 0.
+                && (0..=Vmcs::HostPerfGlobalCtrl as u32).filter(|&key| !is_written(key)).all(|key| {
+                    v.own.vmcs.get([key.into()]).value == M::Wide::constant(0)
+                        && matches!(v.ghost.vmcs_kind.get([key.into()]), SlotKind::Int)
+                })
                 && (x >= VMX_SIZE
                     || DEFAULTS.iter().any(|&(slot, _)| x == slot)
                     || (v.own.vmx.get([x]).value == M::Wide::constant(0)

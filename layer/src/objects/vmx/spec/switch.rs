@@ -13,6 +13,10 @@ use domain::{Flag, Wide};
 
 use Place::{Vmcs as V, Vmx as X};
 
+/// The slots of the registers that entry loads and exit saves, in the order of the arguments (reference, appendix B):
+/// EAX, EBX, EDX, ESI, EDI, EBP, and R8 to R15 (P45).
+const SAVED: [u32; 14] = [0, 2, 6, 8, 10, 12, 36, 37, 38, 39, 40, 41, 42, 43];
+
 /// Index of a host register in the arguments of an entry: the index at which an exit has the guest's register of this
 /// slot.
 fn saved(slot: u32) -> usize {
