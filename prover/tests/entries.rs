@@ -258,7 +258,7 @@ bugs! {
             Ok(next)
         };
     };
-    an_interrupt_after_which_another_stage_comes: "interrupt" breaks "postcondition", |row| {
+    an_interrupt_after_which_another_continuation_comes: "interrupt" breaks "postcondition", |row| {
         row.run = |cpu, a| {
             let cur = cpu.own.cur;
             let next = entry::interrupt(cpu, a.registers)?;

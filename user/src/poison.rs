@@ -16,9 +16,9 @@ use crate::channel::{Channel, WORDS};
 use abi::Error;
 use core::ops::{Deref, DerefMut};
 
-/// Most clients of a lock.
+/// The maximum number of clients of a lock.
 pub const CLIENTS: u32 = 8;
-/// Most words that a lock can guard.
+/// The maximum number of words that a lock can guard.
 pub const MOST: usize = WORDS - HEADER;
 /// Words before the guarded ones: in a request the operation and the client, in an answer the mark.
 const HEADER: usize = 3;

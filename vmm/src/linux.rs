@@ -47,7 +47,7 @@ const PAYLOAD_SIZE: usize = 0x24C;
 const HEADER_END: usize = 0x290;
 const MEMORY: usize = 0x2D0;
 
-/// Most ranges of memory.
+/// The maximum number of ranges of memory.
 const RANGES: usize = 128;
 /// Bytes of a range: address, size, kind.
 const RANGE: usize = 20;
@@ -142,7 +142,7 @@ impl<'a> Header<'a> {
         self.word(CODE_START)
     }
 
-    /// Most bytes of the command line, without the 0 at its end.
+    /// The maximum number of bytes of the command line, without the 0 at its end.
     pub fn command_line_limit(&self) -> u32 {
         self.word(COMMAND_LINE_SIZE)
     }

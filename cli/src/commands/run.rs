@@ -91,7 +91,7 @@ impl Lock {
     }
 }
 
-/// Most differences that are shown.
+/// The maximum number of differences that are shown.
 const SHOWN: usize = 20;
 
 /// Runs the programs, and judges how they ended.

@@ -194,7 +194,7 @@ fn is_first(thread: u32) -> bool {
     abi::parent(thread).is_some_and(|starter| abi::parent(starter).is_none())
 }
 
-/// Most problems that are shown.
+/// The maximum number of problems that are shown.
 const SHOWN: usize = 20;
 
 /// Keeps the kernel busy, and prints the result.
