@@ -20,7 +20,8 @@ use core::ops::{Deref, DerefMut};
 pub const CLIENTS: u32 = 8;
 /// The maximum number of words that a lock can guard.
 pub const MOST: usize = WORDS - HEADER;
-/// Words before the guarded ones: in a request the operation and the client, in an answer the mark.
+/// Words of a message before the words that the lock guards. A request begins with the operation and the client, an
+/// answer with the mark.
 const HEADER: usize = 3;
 
 /// The operations of a request: to lock; to unlock; to report that a client has ended.

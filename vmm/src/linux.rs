@@ -183,7 +183,7 @@ pub struct Memory {
     pub kind: Kind,
 }
 
-/// The memory of a PC with so many bytes of RAM: usable below 640 KiB but for the last one, and from 1 MiB on.
+/// The memory of a PC with this many bytes of RAM: usable below 640 KiB but for the last one, and from 1 MiB on.
 pub const fn pc_memory(bytes: u32) -> [Memory; 3] {
     const TOP: u64 = 0x9_FC00;
     const HIGH: u64 = 0x10_0000;
@@ -199,7 +199,7 @@ pub const fn pc_memory(bytes: u32) -> [Memory; 3] {
 pub enum Refused {
     /// More than 128 ranges of memory.
     TooManyRanges,
-    /// The command line is longer than so many bytes.
+    /// The command line is longer than this many bytes.
     CommandLineTooLong(u32),
     /// The command line is not in one usable range of memory.
     CommandLineOutside,
