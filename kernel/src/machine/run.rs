@@ -21,7 +21,7 @@ use core::ops::ControlFlow;
 use domain::Map;
 use layer::core::constants::slot;
 use layer::core::fields::UserContexts;
-use layer::core::state::{Cpu, TrapInfo};
+use layer::core::state::TrapInfo;
 use layer::core::stuck::Stuck;
 use syscall::entry::{self, EntryStep, STEPS_AT_ONCE};
 use syscall::next::Next;

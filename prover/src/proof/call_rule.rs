@@ -112,7 +112,7 @@ pub(crate) fn query<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> 
 /// Assumes that the state that E reads is unchanged at the free word, except where the modifies clause covers it.
 /// Only E needs this: H, L and D are assumed of the new state.
 fn assume_rest<G: Geometry>(
-    modifies: &dyn Fn(Cells<'_, Sym<G>>),
+    frame: &dyn Fn(Cells<'_, Sym<G>>),
     names: &[&str],
     Transition { before, after, any: [key, _], .. }: &Transition<'_, Sym<G>>,
 ) {
@@ -121,9 +121,8 @@ fn assume_rest<G: Geometry>(
             name == field && covers([before, after], (named, begin), leaf, &[*key])
         };
         let is_in = || bounds::<Sym<G>>(field).is_some_and(|bounds| *key < bounds[0]);
-        let rest = untouched(|| {
-            condition(&|| !is_in() || modifies_has::<G>(modifies, &has) || is_same([before, after], *key))
-        });
+        let rest =
+            untouched(|| condition(&|| !is_in() || modifies_has::<G>(frame, &has) || is_same([before, after], *key)));
         engine(|e| e.assume(rest));
     }
 }
@@ -180,7 +179,7 @@ impl<G: Geometry> rules::Call for Replaced<'_, '_, G> {
 
     fn writes(&self) -> Vec<Write> {
         let step = self.step(&self.after);
-        let modifies = |may: Cells<'_, Sym<G>>| (self.callee.contract.modifies)(&step, may);
+        let frame = |may: Cells<'_, Sym<G>>| (self.callee.contract.modifies)(&step, may);
         let of = |&(field, named): &(&'static str, Region)| match bounds::<Sym<G>>(field) {
             // Any cell that the modifies clause covers.
             Some(bounds) => {
@@ -189,7 +188,7 @@ impl<G: Geometry> rules::Call for Replaced<'_, '_, G> {
                 let has = |name: &str, other: Region, begin: &[SymWord]| {
                     name == field && other == named && covers([&step.before, &step.after], (other, begin), leaf, &key)
                 };
-                let changes = condition(&|| modifies_has::<G>(&modifies, &has));
+                let changes = condition(&|| modifies_has::<G>(&frame, &has));
                 Write { field, key: key.iter().map(|word| word.0).collect(), leaf, changes, at: self.at }
             }
             None => Write { field, key: Vec::new(), leaf: "", changes: engine(|e| e.arena.bool(true)), at: self.at },
@@ -215,7 +214,7 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     replaced.named = modified_names::<G>(&|may| (replaced.callee.contract.modifies)(&unchanged, may));
     rules::call(&mut replaced);
     let step = replaced.step(&replaced.after);
-    let modifies = |may: Cells<'_, Sym<G>>| (replaced.callee.contract.modifies)(&step, may);
-    assume_rest(&modifies, &replaced.names(), &step);
+    let frame = |may: Cells<'_, Sym<G>>| (replaced.callee.contract.modifies)(&step, may);
+    assume_rest(&frame, &replaced.names(), &step);
     replaced.answer
 }
