@@ -6,6 +6,7 @@ mod common;
 #[path = "written/main_h1_valid_nps.rs"]
 mod written;
 
+use common::bugs::{Bug, counterexample};
 use common::{enter, solver};
 use domain::{Ghost, Map, Wide};
 use layer::core::constants::{MAX_PAGE, NO_THREAD, perm, slot};
@@ -28,48 +29,6 @@ use syscall::next::{Next, Wake};
 use syscall::system::System;
 use syscall::table::{KernelEntry, rows};
 use syscall::unchecked::{Address, Unchecked};
-
-/// A bug: the entry, the clause that it violates, and the change of the row.
-struct Bug {
-    entry: &'static str,
-    clause: &'static str,
-    symbolic: fn(&mut KernelEntry<Sym<layer::core::geometry::X64>>),
-    hosted: fn(&mut KernelEntry<Sim>),
-}
-
-/// The counterexample to the clause that the bug violates.
-fn counterexample(bug: &Bug) -> Failure {
-    let failures = enter(solver(), bug.entry, bug.symbolic, bug.hosted).failures;
-    let found = failures.iter().find(|failure| failure.clause.starts_with(bug.clause));
-    found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.entry, bug.clause)).clone()
-}
-
-/// Checks that the bug is found and that its counterexample fails when it is run.
-fn confirms(bug: &Bug) {
-    let failure = counterexample(bug);
-    assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
-    assert!(failure.confirmed && failure.counterexample.is_some(), "{failure:#?}");
-    println!("{}: {} {:?} {}", bug.entry, failure.clause, failure.state, failure.ending);
-}
-
-/// A test for each bug: it is found, and its counterexample fails when it is run.
-macro_rules! bugs {
-    ($($(#[$meta:meta])* $test:ident: $entry:literal breaks $clause:literal, $plant:expr;)*) => {
-        /// The bugs, with the names of their tests.
-        mod bugs {
-            use super::*;
-            $($(#[$meta])* pub fn $test<M: System + Spec>(row: &mut KernelEntry<M>) {
-                let plant: fn(&mut KernelEntry<M>) = $plant;
-                plant(row)
-            })*
-        }
-        $(#[test]
-        fn $test() {
-            let (symbolic, hosted) = (bugs::$test, bugs::$test);
-            confirms(&Bug { entry: $entry, clause: $clause, symbolic, hosted });
-        })*
-    };
-}
 
 /// A page fault at an address of the window, which `map` resolves for a thread.
 fn resolve<M: System + Spec>(
@@ -97,7 +56,7 @@ fn reserve_missing<M: System>(
     if entry == 0 { pt_resv(cpu, thread, va, permission.into()) } else { Ok(entry) }
 }
 
-bugs! {
+planted! {
     a_call_that_goes_on_with_the_main_thread: "system_call" breaks "the continuation can run", |row| {
         row.run = |cpu, a| Ok(match entry::system_call(cpu, a.registers)? {
             Next::ToUser(_) => Next::Continue(Continuation::Main),

@@ -6,9 +6,10 @@
 //! is checked on every path with these branches; inside the called functions, the path may take any branches. A
 //! failure that is found there does not depend on contracts, and is run.
 use crate::counterexample::Unconfirmed;
+use crate::engine::Abandon;
 use crate::trace::Trace;
 use std::cell::RefCell;
-use std::panic::Location;
+use std::panic::{Location, resume_unwind};
 
 /// A failure whose path is being walked again.
 pub struct Inlining {
@@ -17,6 +18,8 @@ pub struct Inlining {
     clause: Option<String>,
     /// Why other failing paths could not be run.
     unconfirmed: RefCell<Vec<Unconfirmed>>,
+    /// Why a path was not walked to its end.
+    unexplored: RefCell<Option<String>>,
 }
 
 /// The maximum number of failing paths for which no state is found.
@@ -29,7 +32,7 @@ impl Inlining {
     /// Walks the branches of `trace` again, and checks only `clause`, or all clauses if that is
     /// `None`.
     pub fn new(trace: Trace, clause: Option<String>) -> Inlining {
-        Inlining { trace, clause, unconfirmed: RefCell::default() }
+        Inlining { trace, clause, unconfirmed: RefCell::default(), unexplored: RefCell::default() }
     }
 
     /// Whether `clause` is checked on this walk.
@@ -44,15 +47,22 @@ impl Inlining {
         unconfirmed.iter().filter(|why| matches!(why, Unconfirmed::Incomplete(_))).count() <= TRIES
     }
 
+    /// Ends the current path before its end, because of `why`. Other paths follow.
+    pub fn abandon(&self, why: &str) -> ! {
+        self.unexplored.borrow_mut().get_or_insert_with(|| why.to_string());
+        resume_unwind(Box::new(Abandon))
+    }
+
     /// Whether a path that takes `side` at its branch number `number` leaves the path of the failure there.
     pub(crate) fn leaves(&self, number: usize, side: (&'static Location<'static>, bool)) -> bool {
         self.trace.sides.get(number).is_some_and(|other| *other != side)
     }
 
-    /// The last reason why a failing path could not be run. `None` if no path failed.
+    /// The last reason why a failing path could not be run, or why a path was not walked to its end. `None` if no path
+    /// failed and all were walked.
     pub fn unconfirmed(&self) -> Option<String> {
         let unconfirmed = self.unconfirmed.borrow();
         let incomplete = unconfirmed.iter().rev().find(|why| matches!(why, Unconfirmed::Incomplete(_)));
-        incomplete.map(Unconfirmed::to_string)
+        incomplete.map(Unconfirmed::to_string).or_else(|| self.unexplored.borrow().clone())
     }
 }

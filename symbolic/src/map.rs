@@ -124,6 +124,19 @@ impl<D: Symbolic, F: Field<D>> SymMap<D, F> {
         origin
     }
 
+    /// Whether both maps have the same value at `key`.
+    #[track_caller]
+    pub fn is_same_at(&self, other: &Self, key: &[SymWord]) -> bool {
+        let at = Location::caller();
+        let key = self.key(key, at);
+        let [one, other] = [self, other].map(|map| encode(map.load(&key, at).0));
+        one.len() == other.len()
+            && one
+                .iter()
+                .zip(&other)
+                .all(|(&(leaf, one), &(name, other))| leaf == name && branch(engine(|e| e.arena.eq(one, other)), at))
+    }
+
     /// The term for a leaf at a key.
     pub fn leaf(&self, leaf: &str, key: &[Term]) -> Term {
         read(&self.node, leaf, range_of::<D, F::Val>(leaf).unwrap_or(Range::WIDE), key)

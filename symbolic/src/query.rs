@@ -53,22 +53,40 @@ pub fn check(extra: &[Term], aim: Aim) -> Verdict {
         let limits = [Some(aim.limit()), inlining, e.settings.mutation.limit()];
         e.solver.limit(limits.into_iter().flatten().min().unwrap_or(u32::MAX));
     });
+    // The facts about earlier states, if they are used: how many sets of facts there are besides.
+    let mut revived = None;
     let mut rounds = 0;
-    loop {
+    let verdict = loop {
         rounds += 1;
         if aim == Aim::Branch && rounds > BRANCH_ROUNDS {
-            return Verdict::Sat;
+            break Verdict::Sat;
         }
         let verdict = engine(|e| e.check_raw(extra));
         if verdict != Verdict::Sat {
-            return verdict;
+            break verdict;
         }
-        let near = (0..=depth).any(|depth| instances::assert_broken(depth, extra, false));
-        let is_broken = near || (aim != Aim::Branch && instances::assert_broken(depth, extra, true));
-        if !is_broken {
-            return Verdict::Sat;
+        if asserts_near(extra, depth) {
+            continue;
         }
+        if matches!(aim, Aim::Goal | Aim::Part) && revived.is_none() {
+            revived = Some(engine(|e| e.facts.revive()));
+            if asserts_near(extra, depth) {
+                continue;
+            }
+        }
+        if aim == Aim::Branch || !(0..=depth).any(|depth| instances::assert_broken(depth, extra, true)) {
+            break Verdict::Sat;
+        }
+    };
+    if let Some(kept) = revived {
+        engine(|e| e.facts.truncate(kept));
     }
+    verdict
+}
+
+/// Asserts near instances, up to `depth`, that the solver's model violates. Returns whether there were any.
+fn asserts_near(goals: &[Term], depth: u32) -> bool {
+    (0..=depth).any(|depth| instances::assert_broken(depth, goals, false))
 }
 
 /// Runs `work` in a solver scope of its own, so that the instances for one query do not slow down the next.

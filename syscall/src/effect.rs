@@ -2,34 +2,45 @@
 //! ensures.
 //!
 //! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write on any path, and a
-//! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
+//! postcondition. Both are proved with the entry. The postcondition relates the state before, the arguments, the
+//! [interactions](Interaction) with the machine, the state after, and the [`Next`] in which the entry ends. Interference
+//! by other CPUs is not part of an effect.
 mod answer;
+mod cells;
 mod ending;
 mod guest;
+mod interaction;
+mod message;
+mod spawn;
 
-use crate::next::{Load, Parent, Wake};
-use abi::Reason;
 pub(crate) use ending::{exited, wait};
-use ending::{killing, kills};
 pub(crate) use guest::guest_exit;
+pub use interaction::{Interaction, Memory, Written};
+pub(crate) use message::{receive, send};
+pub(crate) use spawn::{load, main};
 
 use crate::continuation::Continuation;
-use crate::message::{FILLED, FREE};
-use crate::next::Next;
-use crate::system::System;
-use abi::{CHANNELS, Call, Cause, Error};
+use crate::next::{Load, Next, Parent, Wake};
+use crate::system::{Event, System};
+use abi::{Call, Cause, Error, Reason};
+use cells::{console, mode, page_of, switch, trap};
 use domain::{Map, Wide};
+use ending::{killing, kills};
 use layer::core::constants::*;
-use layer::core::machine::{Machine, Spec};
-use layer::objects::page_table::spec::{NEW_FRAME, mapped};
+use layer::core::fields::Context;
+use layer::core::machine::Spec;
+use layer::objects::page_table::spec::mapped;
 use layer::spec::contract::{Cells, Region};
 use layer::spec::view::View;
+use message::Direction;
 
 /// Arguments for any row; each row takes the arguments that it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct EntryArguments<M: System> {
     /// The registers of a trap.
     pub registers: M::Registers,
+    /// The saved context of the running thread.
+    pub context: Context<M>,
     /// The reason for stopping a program.
     pub reason: Reason,
     /// The parent that waits for an image.
@@ -67,6 +78,8 @@ pub struct Made<'a, M: System + Spec> {
     pub arguments: &'a EntryArguments<M>,
     /// The [`Next`] in which it ended.
     pub next: &'a Next<M>,
+    /// What it did with its surroundings, in order.
+    pub interactions: &'a [Interaction<M>],
     /// An arbitrary word. If a postcondition holds for all words, it is stated for this one.
     pub any: M::Word,
 }
@@ -116,12 +129,6 @@ impl<M: System + Spec> Made<'_, M> {
         self.argument(By::Trap, slot::EAX) == call as u32
     }
 
-    /// The channel that the call names, if it names one.
-    fn named(&self, by: By) -> Option<M::Word> {
-        let channel = self.argument(by, slot::EBX);
-        (channel < CHANNELS).then(|| channel + SLP_Q)
-    }
-
     /// The call returned this error number.
     fn ended_with(&self, error: Error) -> bool {
         self.left(slot::EAX) == error as u32
@@ -131,11 +138,6 @@ impl<M: System + Spec> Made<'_, M> {
     fn continues(&self, thread: M::Word, continuation: Continuation) -> bool {
         let saved = self.after.own.kctxt.get([thread]);
         saved.ra == continuation as u32 && saved.esp == thread * PAGE_SIZE + (PAGE_SIZE - 4)
-    }
-
-    /// The caller's saved continuation is `continuation`.
-    fn saved(&self, continuation: Continuation) -> bool {
-        self.continues(self.cur(), continuation)
     }
 
     /// The low half of the value in `slot` of the saved registers of `thread`, after the entry.
@@ -158,6 +160,54 @@ impl<M: System + Spec> Made<'_, M> {
         self.keeps(by, &[])
     }
 
+    /// The call was refused with this error. All other registers of the caller are those of the call.
+    fn is_refused(&self, by: By, error: Error) -> bool {
+        self.ended_with(error) && self.keeps(by, &[slot::EAX])
+    }
+
+    /// The page of `thread` at `address`, which was missing, is mapped with this permission, and filled with zeros.
+    fn is_reserved(&self, thread: M::Word, address: M::Word, permission: u32) -> bool {
+        mapped(&self.before, thread, address).is_none()
+            && match mapped(&self.after, thread, address) {
+                Some((frame, with)) => {
+                    with == permission && (self.any >= PAGE_SIZE || self.after.own.hp.get([frame, self.any]).value == 0)
+                }
+                None => false,
+            }
+    }
+
+    /// The page of `thread` at `address` is missing, and nothing was charged for it.
+    fn is_exhausted(&self, thread: M::Word, address: M::Word) -> bool {
+        let usage = |v: &View<'_, M>| v.own.ac.get([thread]).usage;
+        mapped(&self.after, thread, address).is_none() && usage(&self.after) == usage(&self.before)
+    }
+
+    /// The first ready thread runs, at its saved continuation. The caller continues at `continuation` when it runs again.
+    fn switches(&self, continuation: Continuation) -> bool {
+        let Next::Switch(resume) = self.next else { return false };
+        let (head, next) = (self.before.own.ready.head, self.after.own.cur);
+        let (to, saved) = (resume.context(), self.after.own.kctxt.get([next]));
+        to.ra == saved.ra
+            && to.esp == saved.esp
+            && (head == NO_THREAD || next == head)
+            && self.continues(self.cur(), continuation)
+    }
+
+    /// The first ready thread runs. The caller is ready, or still runs because no other thread is.
+    fn yields(&self, continuation: Continuation) -> bool {
+        let place = self.after.threads.tcb.get([self.cur()]).place;
+        self.switches(continuation) && (self.stays() || place == self.before.own.cpu)
+    }
+
+    /// The first ready thread runs. The caller is the last of those that sleep in the queue `q`.
+    fn sleeps(&self, q: M::Word, continuation: Continuation) -> bool {
+        let threads = self.after.threads;
+        self.switches(continuation)
+            && !self.stays()
+            && threads.tcb.get([self.cur()]).place == q
+            && threads.next.get([self.cur()]).thread == NO_THREAD
+    }
+
     /// No thread sleeps in the queue `q`.
     fn nobody_sleeps(&self, q: M::Word) -> bool {
         self.any >= NUM_PROC || self.after.threads.tcb.get([self.any]).place != q
@@ -173,161 +223,9 @@ enum By {
     Continuation,
 }
 
-/// Cells: the ring, and the current page map.
-fn mode<M: Machine>(may: Cells<'_, M>) {
-    for scalar in ["ikern", "ipt", "PT"] {
-        may(scalar, Region::All, &[]);
-    }
-}
-
-/// Cells: the saved registers of `thread`.
-fn registers<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
-    may("uctxt", Region::All, &[thread]);
-    may("uctxt.kind", Region::All, &[thread]);
-}
-
-/// Cells: those of a trap and of the return from it.
-fn trap<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
-    mode::<M>(&mut *may);
-    registers::<M>(m.cur(), may);
-}
-
-/// Cells: those of mapping a page for `thread`: its page map and quota, and frames that become its own or are released
-/// at once.
-fn page_of<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
-    may("AC", Region::Leaf("usage"), &[thread]);
-    may("AC.charged", Region::All, &[thread]);
-    may("AC.seats", Region::All, &[thread]);
-    may("AT.cursor", Region::All, &[]);
-    may("ptpool", Region::All, &[thread]);
-    may("ptpool.defined", Region::All, &[thread]);
-    for field in NEW_FRAME {
-        may(field, Region::Fresh, &[]);
-        may(field, Region::Returned, &[]);
-    }
-    for field in ["pt", "pt.ghost"] {
-        may(field, Region::Table, &[thread]);
-    }
-}
-
-/// Cells: those of a switch from the caller to the next ready thread.
-fn switch<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
-    may("cid", Region::All, &[]);
-    may("kctxt", Region::All, &[m.cur()]);
-    for scalar in ["rdy.head", "rdy.tail", "rdy.lo", "rdy.hi"] {
-        may(scalar, Region::All, &[]);
-    }
-    for field in ["tcb", "tcb.next"] {
-        may(field, Region::Mine, &[]);
-    }
-}
-
-/// Cells: those of creating a child of the caller: the child's own, its parent's quota and count of children, and the
-/// ready queue, to which the child is appended.
-fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
-    let (cur, parent) = (m.cur(), m.before.own.ac.get([m.cur()]));
-    may("AC", Region::Leaf("usage"), &[cur]);
-    may("AC", Region::Leaf("nchildren"), &[cur]);
-    for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
-        may(scalar, Region::All, &[]);
-    }
-    if m.before.own.ready.tail != NO_THREAD {
-        may("tcb.next", Region::All, &[m.before.own.ready.tail]);
-    }
-    // The child may also be a thread whose previous process had ended.
-    for field in ["AC", "kctxt", "proc", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
-        may(field, Region::Ended, &[cur]);
-    }
-    if cur < NUM_PROC && parent.nchildren < MAX_CHILDREN {
-        let child = m.child(parent.nchildren);
-        for field in ["AC", "AC.charged", "kctxt", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
-            may(field, Region::All, &[child]);
-        }
-    }
-}
-
-/// Cells: the console and the serial port.
-fn console<M: Machine>(may: Cells<'_, M>) {
-    for name in COM1.iter().chain(&["console.len", "console.rpos", "rx_buf", "cons_buf"]) {
-        may(name, Region::All, &[]);
-    }
-    may("ioapic.lines", Region::Leaf("enabled"), &[COM1_LINE.into()]);
-}
-
-/// Cells: the channel `q`, except for its message, and its lock.
-fn channel<M: Machine>(q: M::Word, may: Cells<'_, M>) {
-    may("syncchpool", Region::Leaf("count"), &[q]);
-    may("syncchpool", Region::Leaf("busy"), &[q]);
-    may("syncchpool.lock", Region::All, &[q]);
-    may("lock", Region::All, &[q + CHANNEL_LOCKS]);
-    may("section", Region::All, &[]);
-}
-
-/// Cells: those of the caller's sleep. The thread before it in the queue may belong to any CPU.
-fn sleep<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
-    switch(m, &mut *may);
-    for field in ["tcb", "tcb.next"] {
-        may(field, Region::All, &[]);
-    }
-}
-
-/// Cells: those of a call that transfers a message: the caller's page map, quota and registers, the channel that it
-/// names, and the threads that sleep there.
-fn transfer<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
-    trap(m, &mut *may);
-    page_of::<M>(m.cur(), &mut *may);
-    sleep(m, &mut *may);
-    if let Some(q) = m.named(by) {
-        channel::<M>(q, may);
-    }
-}
-
-/// Cells of a send: those of every transfer, and the message.
-fn sending<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
-    transfer(m, by, &mut *may);
-    if let Some(q) = m.named(by) {
-        may("mailbox", Region::All, &[q]);
-        may("mailbox.defined", Region::All, &[q]);
-    }
-}
-
-/// Cells of a receive: those of every transfer, and the caller's page.
-fn receiving<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
-    transfer(m, by, &mut *may);
-    for field in ["HP", "HP.defined"] {
-        may(field, Region::Page, &[m.cur()]);
-    }
-}
-
-/// The result of a transfer. Either the transfer was made. Then it leaves `busy` in the channel's busy word, and every
-/// thread that slept there is awake, now or after the steps that follow. Or the call was refused. Or the call begins
-/// again with the same registers: when the caller is woken, or at once because a missing page has been mapped.
-fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, continuation: Continuation) -> bool {
-    let made = |q| {
-        m.ended_with(Error::Succ)
-            && m.keeps_all_but(by, 1)
-            && m.after.channels.pool.get([q]).busy == busy
-            && answer::is_transferred(m, by, q, busy == FILLED)
-    };
-    let is_there = |at| mapped(at, m.cur(), m.argument(by, slot::R10)).is_some();
-    match m.next {
-        Next::Wake(wake) => {
-            m.stays()
-                && wake.left + 2 == NUM_PROC
-                && wake.then == Continuation::StartUser
-                && m.named(by).is_some_and(|q| wake.cv + SLP_Q == q && made(q))
-        }
-        Next::ToUser(_) => {
-            let refused = !m.ended_with(Error::Succ);
-            m.stays()
-                && ((refused && m.keeps_all_but(by, 0)) || m.named(by).is_some_and(|q| made(q) && m.nobody_sleeps(q)))
-        }
-        Next::Switch(_) => !m.stays() && m.saved(continuation) && m.kept(by),
-        Next::Continue(again) => {
-            m.stays() && *again == continuation && m.kept(by) && !is_there(&m.before) && is_there(&m.after)
-        }
-        _ => false,
-    }
+/// An address of the user window.
+fn is_in_window<M: System>(address: M::Word) -> bool {
+    address >= ADR_LOW && address < ADR_HIGH
 }
 
 /// `system_call`: modifies the caller's registers and the cells of the call.
@@ -336,16 +234,17 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
         modifies: |m, may| {
             trap(m, &mut *may);
             if m.asks_for(Call::Send) {
-                sending(m, By::Trap, &mut *may);
+                message::modifies(m, By::Trap, Direction::Send, &mut *may);
             }
             if m.asks_for(Call::Recv) {
-                receiving(m, By::Trap, &mut *may);
+                message::modifies(m, By::Trap, Direction::Receive, &mut *may);
             }
             if m.asks_for(Call::Puts) {
                 page_of::<M>(m.cur(), &mut *may);
             }
-            if m.asks_for(Call::Spawn) {
-                child(m, &mut *may);
+            // If the call is refused, nothing is written.
+            if let Next::Load(load) = m.next {
+                cells::child(m, load.child, &mut *may);
             }
             // If the kill is refused, nothing is written. Otherwise the postcondition states that the
             // target is a child that was live.
@@ -361,50 +260,72 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             guest::modifies(m, may);
         },
         ensures: |m| {
-            if m.asks_for(Call::Send) {
-                return transferred(m, By::Trap, FILLED, Continuation::Send);
-            }
-            if m.asks_for(Call::Recv) {
-                return transferred(m, By::Trap, FREE, Continuation::Receive);
-            }
-            if let Some(call) = Call::ALL.iter().find(|&&call| call.is_of_monitors() && m.asks_for(call)) {
-                return guest::ensures(m, *call);
-            }
-            match m.next {
-                Next::Continue(Continuation::Exited) => {
-                    m.stays() && m.asks_for(Call::Exit) && m.ends(m.argument(By::Trap, slot::EBX), Cause::Exited)
+            let Some(&call) = Call::ALL.iter().find(|&&call| m.asks_for(call)) else {
+                return m.stays()
+                    && matches!(m.next, Next::ToUser(_))
+                    && m.is_refused(By::Trap, Error::InvalCallnr)
+                    && m.interactions.is_empty();
+            };
+            match call {
+                Call::Send => message::ensures(m, By::Trap, Direction::Send),
+                Call::Recv => message::ensures(m, By::Trap, Direction::Receive),
+                Call::Spawn => spawn::spawn(m),
+                Call::Exit => {
+                    let status = m.argument(By::Trap, slot::EBX);
+                    matches!(m.next, Next::Continue(Continuation::Exited))
+                        && m.stays()
+                        && m.ends(status, Cause::Exited)
+                        && matches!(
+                            m.interactions,
+                            [Interaction::Report(Event::Exited { status: reported })] if *reported == status
+                        )
                 }
-                Next::Continue(Continuation::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
-                Next::Continue(Continuation::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
-                Next::Continue(_) | Next::ToGuest(_) => false,
-                Next::ToUser(_) => m.stays() && answer::ensures(m),
-                Next::Load(_) => m.stays() && m.asks_for(Call::Spawn),
-                Next::Switch(_) => {
-                    m.asks_for(Call::Yield) && m.saved(Continuation::StartUser) && m.ended_with(Error::Succ)
+                Call::Wait => {
+                    matches!(m.next, Next::Continue(Continuation::Wait))
+                        && m.stays()
+                        && m.kept(By::Trap)
+                        && m.interactions.is_empty()
                 }
-                Next::Wake(wake) => {
-                    m.stays()
-                        && m.asks_for(Call::Kill)
-                        && kills(m, Some(wake.cv))
-                        && wake.then == Continuation::StartUser
-                        && wake.left == NUM_PROC
+                Call::Kill if !matches!(m.next, Next::ToUser(_)) => m.stays() && kills(m),
+                Call::Yield => {
+                    m.yields(Continuation::StartUser)
+                        && m.ended_with(Error::Succ)
+                        && m.left(slot::EBX) == 0
+                        && m.keeps_all_but(By::Trap, 1)
+                        && m.interactions.is_empty()
                 }
+                call if call.is_of_monitors() => m.interactions.is_empty() && guest::ensures(m, call),
+                call => matches!(m.next, Next::ToUser(_)) && m.stays() && answer::ensures(m, call),
             }
         },
     }
 }
 
 /// `page_fault`: modifies the program's registers, page map and quota.
+///
+/// A missing page of the window is reserved, and the program continues at its instruction. Otherwise the program is
+/// stopped.
 pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
     Effect {
         modifies: |m, may| {
             trap(m, &mut *may);
             page_of::<M>(m.cur(), may);
         },
-        ensures: |m| match m.next {
-            Next::ToUser(_) => m.stays() && m.kept(By::Trap),
-            Next::Continue(Continuation::Exited) => m.stays() && m.is_stopped(),
-            _ => false,
+        ensures: |m| {
+            let fault = m.before.own.ti;
+            let address = fault.addr.narrow().filter(|&address| is_in_window::<M>(address));
+            let stopped = |reason| m.is_stopped(reason, fault.addr, fault.ra);
+            match (address, m.next) {
+                (None, _) => stopped(Reason::BadAddress),
+                (Some(address), Next::ToUser(_)) => {
+                    m.stays()
+                        && m.kept(By::Trap)
+                        && m.is_reserved(m.cur(), address, perm::PTU)
+                        && m.interactions.is_empty()
+                }
+                (Some(address), _) if mapped(&m.before, m.cur(), address).is_some() => stopped(Reason::ProtectionFault),
+                (Some(address), _) => stopped(Reason::OutOfQuota) && m.is_exhausted(m.cur(), address),
+            }
         },
     }
 }
@@ -413,7 +334,10 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
 pub(crate) fn exception<M: System + Spec>() -> Effect<M> {
     Effect {
         modifies: trap,
-        ensures: |m| m.stays() && m.is_stopped() && matches!(m.next, Next::Continue(Continuation::Exited)),
+        ensures: |m| {
+            let rip = m.given(By::Trap, slot::EIP.into());
+            m.is_stopped(m.arguments.reason, rip, rip)
+        },
     }
 }
 
@@ -424,43 +348,27 @@ pub(crate) fn interrupt<M: System + Spec>() -> Effect<M> {
             trap(m, &mut *may);
             switch(m, may);
         },
-        ensures: |m| m.kept(By::Trap) && m.saved(Continuation::StartUser) && matches!(m.next, Next::Switch(_)),
+        ensures: |m| m.kept(By::Trap) && m.yields(Continuation::StartUser) && m.interactions.is_empty(),
+    }
+}
+
+/// `resume`: modifies nothing. The running thread continues where it saved its context.
+pub(crate) fn resume<M: System + Spec>() -> Effect<M> {
+    Effect {
+        modifies: |_, _| {},
+        ensures: |m| {
+            m.stays()
+                && m.interactions.is_empty()
+                && matches!(m.next, Next::Continue(continuation) if m.arguments.context.ra == *continuation as u32)
+        },
     }
 }
 
 /// `start_user`: modifies only the mode.
 pub(crate) fn start_user<M: System + Spec>() -> Effect<M> {
-    Effect { modifies: |_, may| mode::<M>(may), ensures: |m| m.stays() && matches!(m.next, Next::ToUser(_)) }
-}
-
-/// `main`: modifies a child of the main thread, or the scheduler's state.
-pub(crate) fn main<M: System + Spec>() -> Effect<M> {
     Effect {
-        modifies: |m, may| {
-            child(m, &mut *may);
-            switch(m, may);
-        },
-        ensures: |m| match m.next {
-            Next::Switch(_) => m.saved(Continuation::Main),
-            Next::Load(_) | Next::Continue(Continuation::Main) => m.stays(),
-            _ => false,
-        },
-    }
-}
-
-/// `send`: modifies the caller's page map and quota, and one channel with its message.
-pub(crate) fn send<M: System + Spec>() -> Effect<M> {
-    Effect {
-        modifies: |m, may| sending(m, By::Continuation, may),
-        ensures: |m| transferred(m, By::Continuation, FILLED, Continuation::Send),
-    }
-}
-
-/// `receive`: modifies the caller's page map, quota and page, and one channel.
-pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
-    Effect {
-        modifies: |m, may| receiving(m, By::Continuation, may),
-        ensures: |m| transferred(m, By::Continuation, FREE, Continuation::Receive),
+        modifies: |_, may| mode::<M>(may),
+        ensures: |m| m.stays() && matches!(m.next, Next::ToUser(_)) && m.interactions.is_empty(),
     }
 }
 
@@ -481,6 +389,7 @@ pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
                 if then == 0 { continuation == Continuation::StartUser } else { continuation == Continuation::Exited }
             };
             m.stays()
+                && m.interactions.is_empty()
                 && match m.next {
                     Next::Continue(continuation) => then(*continuation) && (left == 0 || m.nobody_sleeps(cv + SLP_Q)),
                     Next::Wake(wake) => then(wake.then) && wake.cv == cv && left > 0 && wake.left + 1 == left,
@@ -489,29 +398,3 @@ pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
         },
     }
 }
-
-/// `load`: modifies a page of the child, or the parent's registers.
-pub(crate) fn load<M: System + Spec>() -> Effect<M> {
-    Effect {
-        modifies: |m, may| {
-            trap(m, &mut *may);
-            page_of::<M>(m.arguments.load[0], may);
-        },
-        ensures: |m| {
-            m.stays() && matches!(m.next, Next::Load(_) | Next::ToUser(_) | Next::Continue(Continuation::Main))
-        },
-    }
-}
-
-/// Fields of the serial port that the calls of the console may write.
-const COM1: &[&str] = &[
-    "com1.serial_on",
-    "com1.serial_irq",
-    "com1.rx_start",
-    "com1.rx_len",
-    "com1.tx0",
-    "com1.tx1",
-    "com1.tx_len",
-    "com1.l1",
-    "com1.l2",
-];

@@ -23,10 +23,10 @@ use layer::objects::process::proc_start_user2;
 use layer::objects::thread::{get_curid, thread_wakeup};
 
 /// The `busy` word of a channel that has room.
-pub(crate) const FREE: u32 = 0;
+const FREE: u32 = 0;
 /// The `busy` word of a channel that has a message. The reference's state between the two, a channel reserved for a
 /// sender (1), never occurs: a sender that finds room fills the channel before it releases the lock.
-pub(crate) const FILLED: u32 = 2;
+const FILLED: u32 = 2;
 
 const _: () = assert!(abi::MESSAGE_WORDS == MAX_WORDS);
 

@@ -5,6 +5,7 @@ use crate::system::System;
 use domain::{Flag, Map};
 use layer::core::constants::{NUM_CV, NUM_PROC};
 use layer::core::fields::process::LIVE;
+use layer::core::fields::{CONTINUATIONS, Context};
 use layer::core::machine::{Machine, Spec};
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
@@ -37,11 +38,19 @@ impl<M: Spec> Next<M> {
         match self {
             Next::ToUser(to_user) => is_user(view) && to_user.thread == view.own.cur,
             Next::ToGuest(guest) => is_guest(view) && guest.thread == view.own.cur,
-            Next::Switch(_) | Next::Continue(_) => is_kernel(view),
+            Next::Switch(resume) => can_resume(view, resume.context()),
+            Next::Continue(_) => is_kernel(view),
             Next::Load(load) => load.ready(view),
             Next::Wake(wake) => wake.ready(view),
         }
     }
+}
+
+/// The running thread can continue at this context: the kernel runs, the context is the one that the thread saved, and
+/// it names a continuation.
+pub(crate) fn can_resume<M: Spec>(view: &View<'_, M>, context: Context<M>) -> bool {
+    let saved = view.own.kctxt.get([view.own.cur]);
+    is_kernel(view) && context.ra == saved.ra && context.esp == saved.esp && context.ra < CONTINUATIONS
 }
 
 /// The guest that continues: the guest of this CPU, whose monitor is the running thread. The machine loads its
@@ -80,12 +89,13 @@ pub struct Load<M: Machine> {
 }
 
 impl<M: Spec> Load<M> {
-    /// The precondition of a step, besides the invariant: the kernel runs, and the child is a thread of this CPU whose
-    /// process has not ended.
+    /// The precondition of a step, besides the invariant: the kernel runs, and the child is another thread of this CPU
+    /// than the running one, whose process has not ended.
     pub fn ready(&self, view: &View<'_, M>) -> bool {
         is_kernel(view)
             && self.child > 0
             && self.child < NUM_PROC
+            && self.child != view.own.cur
             && view.is_mine(self.child)
             && view.own.ac.get([self.child]).used.holds()
             && view.own.proc.get([self.child]).state == LIVE

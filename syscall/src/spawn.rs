@@ -108,13 +108,14 @@ fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, parent: Parent, child: M::Wor
         return Ok(());
     }
     let address = Address::of_arguments();
-    let page = reserve_fresh(cpu, child, &address, perm::PTUR)?;
     match parent {
         Parent::Program => {
             let from = source(cpu)?.ok_or(Error::InvalAddr)?;
+            reserve_fresh(cpu, child, &address, perm::PTUR)?;
             page_copy_to(cpu, child, address.word(), from.word())?;
         }
         Parent::Main => {
+            let page = reserve_fresh(cpu, child, &address, perm::PTUR)?;
             let me = get_cpu_id(cpu)?;
             M::load_arguments(&mut cpu.own.hp, page.frame, me);
         }

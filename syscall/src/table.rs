@@ -1,13 +1,14 @@
 //! The table of all kernel entries and their steps. Everything that enumerates them reads this table.
 //!
 //! The table is closed: each row ends in a [`Next`] that [holds](Next::holds), and this is the precondition of the row
-//! that continues with it. The boot of a CPU is not a row, since it may be refused; the prover's theorem `boot` is
+//! that continues with it. `resume` is the first half of [`resume`](crate::entry::resume): it decodes the continuation
+//! that a thread saved. The second half is the row of that continuation. The boot of a CPU is not a row, since it may be refused; the prover's theorem `boot` is
 //! about it.
 use crate::continuation::Continuation;
 use crate::effect::{self, Effect, EntryArguments};
 use crate::entry::{exception, go_on, guest_exit, interrupt, load_step, page_fault, system_call, wake_step};
 use crate::mode::{is_guest, is_kernel, is_user};
-use crate::next::Next;
+use crate::next::{Next, can_resume};
 use crate::system::System;
 use layer::core::machine::Spec;
 use layer::core::state::Cpu;
@@ -38,7 +39,7 @@ impl<M: System + Spec> Clone for KernelEntry<M> {
 impl<M: System + Spec> Copy for KernelEntry<M> {}
 
 /// Every entry and every step.
-pub fn rows<M: System + Spec>() -> [KernelEntry<M>; 13] {
+pub fn rows<M: System + Spec>() -> [KernelEntry<M>; 14] {
     let trap = |name, run: Run<M>, effect| KernelEntry { name, ready: |v, _| is_user(v), run, effect };
     let step = |name, run: Run<M>, effect| KernelEntry { name, ready: |v, _| is_kernel(v), run, effect };
     [
@@ -49,6 +50,10 @@ pub fn rows<M: System + Spec>() -> [KernelEntry<M>; 13] {
         KernelEntry {
             ready: |v, _| is_guest(v),
             ..trap("guest_exit", |cpu, a| guest_exit(cpu, a.guest), effect::guest_exit())
+        },
+        KernelEntry {
+            ready: |v, a| can_resume(v, a.context),
+            ..step("resume", |_, a| Ok(Next::Continue(Continuation::of(a.context)?)), effect::resume())
         },
         step("start_user", |cpu, _| go_on(cpu, Continuation::StartUser), effect::start_user()),
         step("main", |cpu, _| go_on(cpu, Continuation::Main), effect::main()),

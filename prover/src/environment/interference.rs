@@ -5,7 +5,7 @@ use crate::environment::guarantee::{PendingGuarantee, PendingGuarantees};
 use crate::environment::history::History;
 use crate::facts::assumed::Assumed;
 use crate::state::parts::{State, channels_identity, object_identity, threads_identity};
-use crate::state::record::{Locks, TakenLock};
+use crate::state::record::{Interactions, Locks, TakenLock};
 use crate::state::sym::Sym;
 use crate::state::unknown::is_part;
 use crate::state::unknown::{at_version, key_bounds, quantified, unknown_object};
@@ -20,6 +20,7 @@ use symbolic::engine::engine;
 use symbolic::merge::condition;
 use symbolic::origin::{Identity, Origin};
 use symbolic::word::SymWord;
+use syscall::effect::Interaction;
 
 /// A shared object without a lock of its own: its current state, and its state at the last interference or guarantee.
 pub(crate) struct Tracked<T> {
@@ -281,6 +282,7 @@ impl<G: Geometry> Interference<G> {
         engine(|e| e.facts.add(set));
         self.channels.renew(|| new.snapshot(), origin);
         self.moved();
+        Interactions::record(Interaction::Acquire { channel: q, channels: new.snapshot() });
         let is_free = condition(&|| new.lock_of(q).holder == TOTAL_CPU);
         engine(|e| {
             e.learn(is_free);

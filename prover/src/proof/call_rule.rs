@@ -5,17 +5,21 @@ use crate::facts::invariant_set::InvariantSet;
 use crate::proof::obligations::{discharge_guarantees, modified_names, modifies_has, prove_facts};
 use crate::state::parts::State;
 use crate::state::sym::Sym;
+use crate::state::unknown::{at_version, quantified};
 use layer::catalogue::{Kind, Primitive, primitives};
 use layer::core::call::{Answer, Arguments, Call, Chunk};
 use layer::core::constants::{SAVED, UCTXT_SIZE};
 use layer::core::fields::{Context, bounds};
 use layer::core::geometry::Geometry;
+use layer::core::keys::Keys;
 use layer::core::state::Cpu;
 use layer::invariant::{Read, read};
 use layer::spec::contract::{Cells, Contract, Region, Transition, covers};
 use smt::term::Range;
 use std::panic::Location;
+use std::rc::Rc;
 use symbolic::engine::engine;
+use symbolic::facts::FactSet;
 use symbolic::facts::instances::untouched;
 use symbolic::merge::condition;
 use symbolic::origin::Origin;
@@ -127,6 +131,51 @@ fn assume_rest<G: Geometry>(
     }
 }
 
+/// The fields whose cells outside of the modifies clause a proof assumes to be unchanged: page maps, memory, and user
+/// contexts. The proofs of entries need no others, and each field costs time.
+const KEPT: [Keys; 4] = [&[("ptpool", &[0, 1])], &[("pt", &[0, 1])], &[("HP", &[0, 1])], &[("uctxt", &[0, 1])]];
+
+/// A call that was replaced by its contract.
+struct Done<G: Geometry> {
+    callee: Callee<G>,
+    answer: Answer<Sym<G>>,
+    any: [SymWord; 2],
+    after: State<G>,
+}
+
+impl<G: Geometry> Done<G> {
+    /// The cell of `field` at `key` is covered by the modifies clause, or unchanged.
+    fn keeps(&self, field: &str, key: &[SymWord]) -> bool {
+        let Callee { arguments, before, contract, .. } = &self.callee;
+        let (old, new) = (&before.own, &self.after.own);
+        let [before, after] = [before, &self.after].map(State::view);
+        let step = Transition { before, after, arguments, answer: &self.answer, any: self.any };
+        let has = |name: &str, named: Region, begin: &[SymWord]| {
+            name == field && covers([&step.before, &step.after], (named, begin), "", key)
+        };
+        modifies_has::<G>(&|may| (contract.modifies)(&step, may), &has)
+            || match field {
+                "ptpool" => old.dirs.is_same_at(&new.dirs, key),
+                "pt" => old.tables.is_same_at(&new.tables, key),
+                "uctxt" => old.uctxt.is_same_at(&new.uctxt, key),
+                _ => old.hp.is_same_at(&new.hp, key),
+            }
+    }
+}
+
+/// Assumes that the call changed only what its modifies clause covers, at the cells of [`KEPT`] that are read later. Their versions after the call are `origin`.
+fn assume_kept<G: Geometry>(done: Done<G>, names: &[&str], origin: Origin) {
+    let done = Rc::new(done);
+    let of = |keys: Keys| {
+        let (field, done) = (keys[0].0, done.clone());
+        quantified::<G>(keys, &at_version(origin), move |key| done.keeps(field, key))
+    };
+    let kept: Vec<_> = KEPT.into_iter().filter(|keys| names.contains(&keys[0].0)).map(of).collect();
+    if !kept.is_empty() {
+        engine(|e| e.facts.add(FactSet::lasting(kept)));
+    }
+}
+
 /// A call that the call rule replaces.
 struct Replaced<'a, 'c, G: Geometry> {
     cpu: &'a mut Cpu<'c, Sym<G>>,
@@ -137,6 +186,8 @@ struct Replaced<'a, 'c, G: Geometry> {
     after: State<G>,
     /// The fields and scalars that the modifies clause names.
     named: Vec<(&'static str, Region)>,
+    /// The version of what the call may have changed.
+    origin: Origin,
     at: &'static Location<'static>,
 }
 
@@ -164,6 +215,7 @@ impl<G: Geometry> rules::Call for Replaced<'_, '_, G> {
     }
 
     fn havoc(&mut self, origin: Origin) {
+        self.origin = origin;
         let interference = self.cpu.shared.pending.interference().clone();
         interference.pending_guarantees.take();
         self.after = self.callee.before.renewed(&self.names(), origin);
@@ -209,12 +261,16 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
         _ => Answer::Word(word(callee.primitive.name)),
     };
     let after = callee.before.snapshot();
-    let mut replaced = Replaced { cpu, callee, answer, any: free_words(), after, named: Vec::new(), at };
+    let mut replaced =
+        Replaced { cpu, callee, answer, any: free_words(), after, named: Vec::new(), origin: Origin::START, at };
     let unchanged = replaced.step(&replaced.after);
     replaced.named = modified_names::<G>(&|may| (replaced.callee.contract.modifies)(&unchanged, may));
     rules::call(&mut replaced);
     let step = replaced.step(&replaced.after);
     let frame = |may: Cells<'_, Sym<G>>| (replaced.callee.contract.modifies)(&step, may);
-    assume_rest(&frame, &replaced.names(), &step);
-    replaced.answer
+    let names = replaced.names();
+    assume_rest(&frame, &names, &step);
+    let Replaced { callee, answer, any, after, origin, .. } = replaced;
+    assume_kept(Done { callee, answer, any, after }, &names, origin);
+    answer
 }

@@ -35,6 +35,11 @@ mod tests;
 /// Why counterexamples that arise after the start of a loop are not run.
 const IN_LOOP: &str = "it begins in an iteration of a loop, and it is not known how the iteration is reached";
 
+/// The number of iterations that are tried while the path of a failure is walked again.
+const UNROLLED: u32 = 2;
+/// Why a path with more iterations is not walked to its end.
+const TOO_LONG: &str = "no failing path was found on which its loops end after at most 2 iterations";
+
 /// One iteration of a loop. It breaks or continues.
 type Iteration<'a, G> = &'a dyn Fn(&mut Cpu<'_, Sym<G>>) -> Result<ControlFlow<()>, Stuck>;
 
@@ -54,6 +59,19 @@ pub(crate) fn bounded_loop<G: Geometry>(
     #[cfg(test)]
     if crate::agreement::concrete::is_known() {
         return every_iteration(cpu, rule, most, iteration, &entry, any);
+    }
+    if let Some(inlining) = engine(|e| e.settings.inlining.clone()) {
+        // While the path of a failure is walked again, the iterations themselves run, so that the counterexample can be
+        // run.
+        for _ in 0..most.min(UNROLLED) {
+            if iteration(cpu)?.is_break() {
+                return Ok(());
+            }
+        }
+        if most > UNROLLED {
+            inlining.abandon(TOO_LONG);
+        }
+        return Ok(());
     }
     engine(|e| e.settings.runner = Err(IN_LOOP));
     let (begin, assumed) = (entry.clone(), interference.latest());

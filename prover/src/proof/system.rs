@@ -1,14 +1,13 @@
-//! The symbolic machine for system calls: every answer is arbitrary, and output is dropped.
-use crate::state::record::{Answers, MachineAnswer};
+//! The symbolic machine for system calls: every answer is arbitrary, and each interaction is recorded.
+use crate::state::record::{Answers, Interactions, MachineAnswer};
 use crate::state::sym::Sym;
 use domain::Flag;
-use layer::core::fields::PhysicalMemory;
 use layer::core::geometry::Geometry;
 use layer::core::state::Cpu;
 use smt::term::{Range, Term};
 use symbolic::engine::engine;
-use symbolic::map::SymMap;
 use symbolic::word::{SymFlag, SymWide, SymWord};
+use syscall::effect::{Interaction, Memory, Written};
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
 
@@ -36,62 +35,87 @@ fn unchecked(name: &'static str) -> Unchecked<SymWord> {
     Unchecked::new(SymWord(answer(name, Range::WORD)))
 }
 
+/// The machine fills `frame` with arbitrary bytes.
+#[track_caller]
+fn fill<G: Geometry>(memory: &mut Memory<Sym<G>>, frame: SymWord) -> Written<Sym<G>> {
+    let before = memory.clone();
+    let bytes = memory.forget(&[frame]);
+    engine(|e| {
+        e.path.data::<Answers>().0.push(MachineAnswer { values: Vec::new(), page: Some((frame.0, bytes.version)) })
+    });
+    Written { frame, before, after: memory.clone() }
+}
+
 impl<G: Geometry> System for Sym<G> {
     #[track_caller]
-    fn image(_: SymWord) -> Option<Image<Self>> {
+    fn image(index: SymWord) -> Option<Image<Self>> {
         asked();
-        flag("has_image").holds().then(|| Image {
+        let answer = flag("has_image").holds().then(|| Image {
             entry: Unchecked::new(SymWide(answer("image.entry", Range::WIDE))),
             frames: unchecked("image.frames"),
             has_room: flag("image.has_room"),
-        })
+        });
+        Interactions::record(Interaction::Image { index, answer });
+        answer
     }
 
     #[track_caller]
-    fn image_page(_: SymWord, _: SymWord) -> Option<ImagePage<Self>> {
+    fn image_page(index: SymWord, page: SymWord) -> Option<ImagePage<Self>> {
         asked();
-        flag("has_page")
+        let answer = flag("has_page")
             .holds()
-            .then(|| ImagePage { address: unchecked("page.address"), writable: flag("page.writable") })
+            .then(|| ImagePage { address: unchecked("page.address"), writable: flag("page.writable") });
+        Interactions::record(Interaction::ImagePage { index, page, answer });
+        answer
     }
 
     #[track_caller]
-    fn load_page(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord, _: SymWord) {
-        let bytes = memory.forget(&[frame]);
-        engine(|e| {
-            e.path.data::<Answers>().0.push(MachineAnswer { values: Vec::new(), page: Some((frame.0, bytes.version)) })
-        });
+    fn load_page(memory: &mut Memory<Self>, frame: SymWord, index: SymWord, page: SymWord) {
+        let written = fill(memory, frame);
+        Interactions::record(Interaction::LoadPage { index, page, written });
     }
 
     #[track_caller]
-    fn next_start(_: SymWord) -> Option<Start<Self>> {
+    fn next_start(cpu: SymWord) -> Option<Start<Self>> {
         asked();
-        flag("has_start").holds().then(|| Start { image: unchecked("start.image"), quota: unchecked("start.quota") })
+        let answer = flag("has_start")
+            .holds()
+            .then(|| Start { image: unchecked("start.image"), quota: unchecked("start.quota") });
+        Interactions::record(Interaction::NextStart { cpu, answer });
+        answer
     }
 
     #[track_caller]
-    fn has_arguments(_: SymWord) -> SymFlag {
+    fn has_arguments(cpu: SymWord) -> SymFlag {
         asked();
-        flag("has_arguments")
+        let answer = flag("has_arguments");
+        Interactions::<G>::record(Interaction::HasArguments { cpu, answer });
+        answer
     }
 
     #[track_caller]
-    fn load_arguments(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord) {
-        let bytes = memory.forget(&[frame]);
-        engine(|e| {
-            e.path.data::<Answers>().0.push(MachineAnswer { values: Vec::new(), page: Some((frame.0, bytes.version)) })
-        });
+    fn load_arguments(memory: &mut Memory<Self>, frame: SymWord, cpu: SymWord) {
+        let written = fill(memory, frame);
+        Interactions::record(Interaction::LoadArguments { cpu, written });
     }
 
-    fn console_write(_: &Cpu<'_, Self>, _: SymWord, _: SymWord, _: SymWord) {}
+    fn console_write(_: &Cpu<'_, Self>, frame: SymWord, offset: SymWord, length: SymWord) {
+        Interactions::<G>::record(Interaction::ConsoleWrite { frame, offset, length });
+    }
 
     #[track_caller]
-    fn tell(_: Question<Self>) -> Unchecked<SymWord> {
+    fn tell(question: Question<Self>) -> Unchecked<SymWord> {
         asked();
-        unchecked("information")
+        let answer = unchecked("information");
+        Interactions::record(Interaction::Tell { question, answer: answer.any() });
+        answer
     }
 
-    fn report(_: &Cpu<'_, Self>, _: Event<Self>) {}
+    fn report(_: &Cpu<'_, Self>, event: Event<Self>) {
+        Interactions::record(Interaction::Report(event));
+    }
 
-    fn idle(_: SymWord) {}
+    fn idle(cpu: SymWord) {
+        Interactions::<G>::record(Interaction::Idle { cpu });
+    }
 }

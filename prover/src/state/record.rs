@@ -12,6 +12,8 @@ use symbolic::engine::engine;
 use symbolic::mutation::is_running;
 use symbolic::reads::see;
 use symbolic::word::{SymFlag, SymNat, SymWide, SymWord};
+use syscall::effect::Interaction;
+
 /// The effects of the code under proof on a path, besides its reads and writes of the state.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -68,6 +70,27 @@ pub(crate) struct MachineAnswer {
 /// The answers of the machine that the layer runs on, in the order of the path.
 #[derive(Default)]
 pub(crate) struct Answers(pub Vec<MachineAnswer>);
+
+/// The interactions of the entry under proof with its surroundings, in the order of the path.
+pub(crate) struct Interactions<G: Geometry>(Vec<Interaction<Sym<G>>>);
+
+impl<G: Geometry> Default for Interactions<G> {
+    fn default() -> Self {
+        Interactions(Vec::new())
+    }
+}
+
+impl<G: Geometry> Interactions<G> {
+    /// Adds an interaction.
+    pub(crate) fn record(interaction: Interaction<Sym<G>>) {
+        engine(|e| e.path.data::<Interactions<G>>().0.push(interaction));
+    }
+
+    /// The interactions of the path so far. They are removed.
+    pub(crate) fn take() -> Vec<Interaction<Sym<G>>> {
+        engine(|e| std::mem::take(&mut e.path.data::<Interactions<G>>().0))
+    }
+}
 
 /// The locks that the path has taken.
 #[derive(Default)]

@@ -6,16 +6,18 @@ use crate::facts::assumed::Assumed;
 use crate::facts::invariant_set::InvariantSet;
 use crate::proof::obligations::{locks_are_modified, prove_facts, prove_guarantees, prove_modifies, run_proof};
 use crate::state::parts::State;
+use crate::state::record::Interactions;
 use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
 use crate::subjects::primitives::is_hosted;
 use layer::core::constants::SAVED;
+use layer::core::fields::Context;
 use layer::core::geometry::Geometry;
 use layer::core::stuck::Stuck;
 use layer::invariant::facts;
 use layer::spec::contract::Cells;
 use layer::spec::fact::Class;
-use sim::counterexample::entry::{LOAD, WAKE};
+use sim::counterexample::entry::{CONTEXT, LOAD, WAKE};
 use sim::machine::Sim;
 use smt::term::Range;
 use std::rc::Rc;
@@ -119,6 +121,10 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> EntryArguments<Sym<G>> {
     };
     EntryArguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
+        context: {
+            let [esp, ra] = CONTEXT.map(word);
+            Context { esp, ra }
+        },
         // The reason goes only into a report, so its value does not matter.
         reason: abi::Reason::DivideError,
         parent,
@@ -157,7 +163,15 @@ fn path_of_entry<G: Geometry>(
     let proved = &mut outcome.clauses;
     note(proved, clause::NEVER_STUCK.to_string());
     prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
-    let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
+    let interactions = Interactions::take();
+    let made = Made {
+        before: state.view(),
+        after: after.view(),
+        arguments: &arguments,
+        next: &next,
+        interactions: &interactions,
+        any: some,
+    };
     prove_clause(clause::ENSURES, proved, &|| (row.effect.ensures)(&made));
     let modifies = |may: Cells<'_, Sym<G>>| (row.effect.modifies)(&made, may);
     if prove_modifies(&modifies, state, &after) && locks_are_modified(&modifies, &interference) {

@@ -11,6 +11,8 @@ use syscall::table::{KernelEntry, rows};
 /// A contract on the symbolic machine.
 pub type Symbolic = Contract<Sym<X64>>;
 
+pub mod bugs;
+
 #[path = "../z3/mod.rs"]
 mod z3;
 

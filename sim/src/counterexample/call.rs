@@ -70,7 +70,8 @@ impl Subject<'_> {
         self.admits(witness, &boot)?;
         let before = witness.state_from(&boot)?;
         let arguments = witness.arguments_of(self.primitive)?;
-        let Made { result, after, interference } = make(witness, &before, |cpu| (self.contract.run)(cpu, &arguments))?;
+        let Made { result, after, interference, .. } =
+            make(witness, &before, |cpu| (self.contract.run)(cpu, &arguments))?;
         let answer = describe(&result, |answer| format!("{answer:?}"));
         let broken = match result {
             Ok(Ok(given)) => {

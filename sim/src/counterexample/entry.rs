@@ -17,15 +17,18 @@ use layer::catalogue::primitives;
 use layer::core::call;
 use layer::core::call::{Call, Chunk};
 use layer::core::constants::{SAVED, UCTXT_SIZE};
+use layer::core::fields::Context;
 use layer::core::state::Cpu;
 use layer::spec::fact::Class;
 use std::cell::RefCell;
 use std::rc::Rc;
 use syscall::effect;
-use syscall::effect::EntryArguments;
+use syscall::effect::{EntryArguments, Interaction};
 use syscall::next::{Next, Parent};
 use syscall::table::{KernelEntry, rows};
 
+/// The names of a context's words.
+pub const CONTEXT: [&str; 2] = ["esp", "ra"];
 /// The names of a load's arguments.
 pub const LOAD: [&str; 3] = ["child", "image", "page"];
 /// The names of a wake-up's arguments.
@@ -53,6 +56,7 @@ impl Witness {
     fn arguments_of_entry(&self) -> Result<EntryArguments<Sim>, WitnessError> {
         let mut arguments: EntryArguments<Sim> = EntryArguments {
             registers: [0; UCTXT_SIZE as usize],
+            context: Context { esp: 0, ra: 0 },
             // The reason goes only into a report, so its value does not matter.
             reason: Reason::DivideError,
             parent: Parent::Program,
@@ -68,12 +72,13 @@ impl Witness {
                 arguments.guest[k] = value;
                 continue;
             }
-            let word = LOAD.iter().zip(&mut arguments.load).chain(WAKE.iter().zip(&mut arguments.wake));
+            let EntryArguments { context: Context { esp, ra }, load, wake, parent, registers, .. } = &mut arguments;
+            let word = CONTEXT.iter().zip([esp, ra]).chain(LOAD.iter().zip(load)).chain(WAKE.iter().zip(wake));
             match (word.into_iter().find(|(other, _)| *other == name), name.as_str(), value) {
                 (Some((_, word)), ..) => *word = u32::try_from(value).map_err(|_| none())?,
                 (_, "parent", 0) => {}
-                (_, "parent", 1) => arguments.parent = Parent::Main,
-                _ => *register.and_then(|k| arguments.registers.get_mut(k)).ok_or_else(none)? = value,
+                (_, "parent", 1) => *parent = Parent::Main,
+                _ => *register.and_then(|k| registers.get_mut(k)).ok_or_else(none)? = value,
             }
         }
         Ok(arguments)
@@ -101,7 +106,7 @@ impl Entry<'_> {
             let state = Snapshot { boot, current_cpu, ..Snapshot::take(cpu) };
             noted.borrow_mut().extend(broken_at(&state, call));
         };
-        let Made { result, after, interference } =
+        let Made { result, after, interference, interactions } =
             make(witness, &before, |cpu| at_calls(watch, || (self.row.run)(cpu, &arguments)))?;
         let answer = describe(&result, |next| format!("{next:?}"));
         let mut broken = at_call.take();
@@ -114,7 +119,8 @@ impl Entry<'_> {
                 broken.extend(interference.broken);
                 let mut disturbed = before.snapshot();
                 interference.changed.put(&mut disturbed)?;
-                broken.extend(self.broken_effect(witness, &arguments, &next, [&before, &disturbed, &after]));
+                let answer = (&next, &*interactions);
+                broken.extend(self.broken_effect(witness, &arguments, answer, [&before, &disturbed, &after]));
                 broken.extend(violated_guarantees(&disturbed, &after));
             }
             Ok(Err(stuck)) => broken.push(Broken::Stuck(stuck)),
@@ -131,10 +137,11 @@ impl Entry<'_> {
         &self,
         witness: &Witness,
         arguments: &EntryArguments<Sim>,
-        next: &Next<Sim>,
+        (next, interactions): (&Next<Sim>, &[Interaction<Sim>]),
         [before, disturbed, after]: [&Snapshot; 3],
     ) -> Vec<Broken> {
-        let made = effect::Made { before: before.view(), after: after.view(), arguments, next, any: witness.any[0] };
+        let any = witness.any[0];
+        let made = effect::Made { before: before.view(), after: after.view(), arguments, next, interactions, any };
         let mut broken = Vec::new();
         if !holds(|| (self.row.effect.ensures)(&made)) {
             broken.push(Broken::Ensures);

@@ -4,6 +4,7 @@ use super::outcome::Refused;
 use super::witness::Witness;
 use crate::check::facts::check_facts;
 use crate::machine::Sim;
+use crate::machine::interactions::recorded;
 use crate::machine::lock::watched;
 use crate::machine::panics::{Panic, quietly};
 use crate::machine::sparse::Cells;
@@ -14,6 +15,7 @@ use layer::core::stuck::Stuck;
 use layer::spec::fact::Class;
 use std::cell::RefCell;
 use std::rc::Rc;
+use syscall::effect::Interaction;
 
 /// An execution.
 pub(super) struct Made<R> {
@@ -23,6 +25,8 @@ pub(super) struct Made<R> {
     pub(super) after: Snapshot,
     /// The interference, and the guarantees that were violated.
     pub(super) interference: Interference,
+    /// The interactions with the machine, and the locks of channels that were taken.
+    pub(super) interactions: Vec<Interaction<Sim>>,
 }
 
 /// Checks that `state` satisfies the facts of all classes up to `most`.
@@ -41,17 +45,18 @@ pub(super) fn make<R>(
     call: impl FnOnce(&mut Cpu<'_, Sim>) -> Result<R, Stuck>,
 ) -> Result<Made<R>, Refused> {
     let interference = Rc::new(RefCell::new(Interference::new(witness, before)));
-    let (result, after) = witness.on_machine(|cpu, shared| {
+    let (result, after, interactions) = witness.on_machine(|cpu, shared| {
         before.snapshot().restore(cpu);
         let (watching, shared) = (interference.clone(), shared.clone());
         let watch = move |object, row| watching.borrow_mut().before_lock(object, row, &shared);
-        let result = watched(watch, || quietly(|| call(cpu)));
-        (result, Snapshot { boot: before.boot, current_cpu: before.current_cpu, ..Snapshot::take(cpu) })
+        let (result, interactions) = recorded(|| watched(watch, || quietly(|| call(cpu))));
+        let after = Snapshot { boot: before.boot, current_cpu: before.current_cpu, ..Snapshot::take(cpu) };
+        (result, after, interactions)
     });
     let mut interference = interference.take();
     match interference.refused.take() {
         Some(refused) => Err(refused),
-        None => Ok(Made { result, after, interference }),
+        None => Ok(Made { result, after, interference, interactions }),
     }
 }
 

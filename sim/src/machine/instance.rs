@@ -1,5 +1,6 @@
 //! The implementation of the layer's machine for the hosted machine.
 use super::Sim;
+use super::interactions::{is_recording, record};
 use super::lock::{LockArray, SharedChannels, SharedLinks};
 use super::log::Kept;
 use super::sparse::Sparse;
@@ -15,6 +16,7 @@ use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
 use layer::objects::console::uart::SerialEvent;
 use std::cell::RefCell;
+use syscall::effect::{Interaction, Written};
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
 
@@ -126,80 +128,55 @@ impl Spec for Sim {
 
 impl System for Sim {
     fn image(index: u32) -> Option<Image<Sim>> {
-        let platform = platform::current();
-        if let Some(answers) = &platform.answers {
-            return answers.image();
-        }
-        let image = &platform.archive.get(index as usize)?.image;
-        Some(Image {
-            entry: Unchecked::new(image.entry().into()),
-            frames: Unchecked::new(image.frames()),
-            has_room: image.has_room_for_arguments(),
-        })
+        let answer = image(index);
+        record(|| Interaction::Image { index, answer });
+        answer
     }
     fn image_page(index: u32, page: u32) -> Option<ImagePage<Sim>> {
-        let platform = platform::current();
-        if let Some(answers) = &platform.answers {
-            return answers.image_page();
-        }
-        let page = platform.archive.get(index as usize)?.image.page(page)?;
-        Some(ImagePage { address: Unchecked::new(page.address), writable: page.writable })
+        let answer = image_page(index, page);
+        record(|| Interaction::ImagePage { index, page, answer });
+        answer
     }
     fn load_page(memory: &mut Sparse<PhysicalMemory>, frame: u32, index: u32, page: u32) {
-        let platform = platform::current();
-        if let Some(answers) = &platform.answers {
-            return answers.load_page(memory, frame);
-        }
-        let Some(program) = platform.archive.get(index as usize) else { return };
-        let Some(page) = program.image.page(page) else { return };
-        for (offset, &byte) in (page.offset as u32..).zip(&program.file[page.file]) {
-            memory.set([frame, offset], Byte { value: byte.into() });
-        }
+        let fill = |memory: &mut _| load_page(memory, frame, index, page);
+        recorded_fill(memory, frame, fill, |written| Interaction::LoadPage { index, page, written });
     }
     fn next_start(cpu: u32) -> Option<Start<Sim>> {
-        let platform = platform::current();
-        if let Some(answers) = &platform.answers {
-            return answers.next_start();
-        }
-        let start = platform.next_start(cpu)?;
-        Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
+        let answer = next_start(cpu);
+        record(|| Interaction::NextStart { cpu, answer });
+        answer
     }
     fn has_arguments(cpu: u32) -> bool {
         let platform = platform::current();
-        match &platform.answers {
+        let answer = match &platform.answers {
             Some(answers) => answers.has_arguments(),
             None => !platform.arguments(cpu).is_empty(),
-        }
+        };
+        record(|| Interaction::HasArguments { cpu, answer });
+        answer
     }
     fn load_arguments(memory: &mut Sparse<PhysicalMemory>, frame: u32, cpu: u32) {
-        let platform = platform::current();
-        if let Some(answers) = &platform.answers {
-            return answers.load_page(memory, frame);
-        }
-        let arguments = platform.arguments(cpu);
-        let laid_out = abi::arguments::write(Words::of(&arguments).iter(), |at, bytes| {
-            for (offset, &byte) in (at as u32..).zip(bytes) {
-                memory.set([frame, offset], Byte { value: byte.into() });
-            }
-        });
-        laid_out.expect("the boot list was read");
+        let fill = |memory: &mut _| load_arguments(memory, frame, cpu);
+        recorded_fill(memory, frame, fill, |written| Interaction::LoadArguments { cpu, written });
     }
     fn console_write(cpu: &Cpu<'_, Sim>, frame: u32, offset: u32, length: u32) {
+        record(|| Interaction::ConsoleWrite { frame, offset, length });
         let byte = |at| cpu.own.hp.get([frame, at]).value as u8;
         let bytes: Vec<u8> = (offset..offset + length).map(byte).collect();
         platform::current().print(&bytes);
     }
     fn tell(question: Question<Sim>) -> Unchecked<u32> {
         let platform = platform::current();
-        if let Some(answers) = &platform.answers {
-            return answers.word();
-        }
-        Unchecked::new(match question {
-            Question::Image { thread } => platform.image_of(thread).unwrap_or(u32::MAX),
-            Question::Uptime => platform::uptime(),
-        })
+        let answer = match (&platform.answers, question) {
+            (Some(answers), _) => answers.word(),
+            (None, Question::Image { thread }) => Unchecked::new(platform.image_of(thread).unwrap_or(u32::MAX)),
+            (None, Question::Uptime) => Unchecked::new(platform::uptime()),
+        };
+        record(|| Interaction::Tell { question, answer: answer.any() });
+        answer
     }
     fn report(cpu: &Cpu<'_, Sim>, event: Event<Sim>) {
+        record(|| Interaction::Report(event));
         let (platform, me) = (platform::current(), cpu.own.cpu);
         match event {
             Event::Started { child, image } => platform.started(child, image),
@@ -211,7 +188,84 @@ impl System for Sim {
     }
 
     // An idle CPU runs its main thread again and again, and gets fewer turns.
-    fn idle(_: u32) {
+    fn idle(cpu: u32) {
+        record(|| Interaction::Idle { cpu });
         platform::current().idle();
     }
+}
+
+/// Fills `frame`, and records it as the interaction that `of` makes.
+fn recorded_fill(
+    memory: &mut Sparse<PhysicalMemory>,
+    frame: u32,
+    fill: impl FnOnce(&mut Sparse<PhysicalMemory>),
+    of: impl FnOnce(Written<Sim>) -> Interaction<Sim>,
+) {
+    let before = is_recording().then(|| memory.clone());
+    fill(memory);
+    if let Some(before) = before {
+        record(|| of(Written { frame, before, after: memory.clone() }));
+    }
+}
+
+/// The answer to [`System::image`].
+fn image(index: u32) -> Option<Image<Sim>> {
+    let platform = platform::current();
+    if let Some(answers) = &platform.answers {
+        return answers.image();
+    }
+    let image = &platform.archive.get(index as usize)?.image;
+    Some(Image {
+        entry: Unchecked::new(image.entry().into()),
+        frames: Unchecked::new(image.frames()),
+        has_room: image.has_room_for_arguments(),
+    })
+}
+
+/// The answer to [`System::image_page`].
+fn image_page(index: u32, page: u32) -> Option<ImagePage<Sim>> {
+    let platform = platform::current();
+    if let Some(answers) = &platform.answers {
+        return answers.image_page();
+    }
+    let page = platform.archive.get(index as usize)?.image.page(page)?;
+    Some(ImagePage { address: Unchecked::new(page.address), writable: page.writable })
+}
+
+/// Does [`System::load_page`].
+fn load_page(memory: &mut Sparse<PhysicalMemory>, frame: u32, index: u32, page: u32) {
+    let platform = platform::current();
+    if let Some(answers) = &platform.answers {
+        return answers.load_page(memory, frame);
+    }
+    let Some(program) = platform.archive.get(index as usize) else { return };
+    let Some(page) = program.image.page(page) else { return };
+    for (offset, &byte) in (page.offset as u32..).zip(&program.file[page.file]) {
+        memory.set([frame, offset], Byte { value: byte.into() });
+    }
+}
+
+/// The answer to [`System::next_start`].
+fn next_start(cpu: u32) -> Option<Start<Sim>> {
+    let platform = platform::current();
+    if let Some(answers) = &platform.answers {
+        return answers.next_start();
+    }
+    let start = platform.next_start(cpu)?;
+    Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
+}
+
+/// Does [`System::load_arguments`].
+fn load_arguments(memory: &mut Sparse<PhysicalMemory>, frame: u32, cpu: u32) {
+    let platform = platform::current();
+    if let Some(answers) = &platform.answers {
+        return answers.load_page(memory, frame);
+    }
+    let arguments = platform.arguments(cpu);
+    let laid_out = abi::arguments::write(Words::of(&arguments).iter(), |at, bytes| {
+        for (offset, &byte) in (at as u32..).zip(bytes) {
+            memory.set([frame, offset], Byte { value: byte.into() });
+        }
+    });
+    laid_out.expect("the boot list was read");
 }

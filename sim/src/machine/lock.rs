@@ -1,5 +1,6 @@
 //! The locks and thread links of the hosted machine.
 use super::Sim;
+use super::interactions::record;
 use super::platform;
 use super::sparse::Sparse;
 use super::turns::TurnScheduler;
@@ -13,6 +14,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use syscall::effect::Interaction;
 
 thread_local! {
     /// The locks that this thread's CPU holds, in the order in which it took them.
@@ -203,7 +205,7 @@ impl ChannelPool<Sim> for SharedChannels {
         loop {
             let holder = self.inspect().lock_of(q).holder;
             if holder == TOTAL_CPU {
-                return;
+                return record(|| Interaction::Acquire { channel: q, channels: self.inspect().snapshot() });
             }
             match &turns {
                 Some(turns) => turns.wait_for_lock(by),

@@ -7,7 +7,7 @@
 //!   instructions. A seed determines all switches.
 //! - [`platform`]: memory, boot archive and console, that is, all that the layer queries from its machine. [`serial`]
 //!   is the input of its UART.
-//! - [`instance`]: the layer's traits for this machine. [`boot`] makes the shared objects and CPUs
+//! - [`instance`]: the layer's traits for this machine. [`interactions`] records what an entry asks of it. [`boot`] makes the shared objects and CPUs
 //!   of a machine.
 //! - [`user`]: a program's instructions. Every fetch, load and store is an accessor of the layer. [`tlb`] has the
 //!   translations that a processor caches, until the kernel invalidates them. [`guest`] does what the processor does
@@ -17,6 +17,7 @@
 pub mod boot;
 pub mod guest;
 pub mod instance;
+pub mod interactions;
 pub mod lock;
 pub mod log;
 pub mod panics;

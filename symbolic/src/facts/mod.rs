@@ -114,8 +114,8 @@ impl FactSet {
         Rc::new(FactSet { of_state: Some(state), ..FactSet::plain(facts) })
     }
 
-    /// The results of a search of a map.
-    pub fn of_search(facts: Vec<Quantified>) -> Rc<FactSet> {
+    /// Facts that stay true when the state changes, because they are about maps at given moments.
+    pub fn lasting(facts: Vec<Quantified>) -> Rc<FactSet> {
         Rc::new(FactSet { lasts: true, ..FactSet::plain(facts) })
     }
 
@@ -190,6 +190,20 @@ impl Facts {
         self.tried.clear();
         self.tried_order.clear();
         self.progress.clear();
+    }
+
+    /// Adds the sets that were removed before, about earlier states. Returns how many sets there were without them, for
+    /// [`truncate`](Facts::truncate).
+    pub(crate) fn revive(&mut self) -> usize {
+        let kept = self.sets.len();
+        self.sets.extend(self.dropped.iter().cloned());
+        kept
+    }
+
+    /// Removes the sets after the first `kept`. The caller must [`rewind`](Facts::rewind) the instances that were made of
+    /// them.
+    pub(crate) fn truncate(&mut self, kept: usize) {
+        self.sets.truncate(kept);
     }
 
     /// Adds a set.

@@ -67,7 +67,7 @@ impl<D: Symbolic, F: Field<D>> SymMap<D, F> {
             }),
         };
         engine(|e| {
-            e.facts.add(FactSet::of_search(vec![none_before]));
+            e.facts.add(FactSet::lasting(vec![none_before]));
             e.path.searches.push((F::NAME, found.then_some(place)));
         });
         if !found {

@@ -1,14 +1,16 @@
 //! Modifies clauses and postconditions about the ends of processes: `exited`, `wait`, and a kill.
-use super::{By, Effect, Made, channel, mode, registers, sleep};
+use super::cells::{lock_of_channel, registers, sleep, trap};
+use super::interaction::Interaction;
+use super::{By, Effect, Made};
 use crate::continuation::Continuation;
 use crate::next::Next;
 use crate::process::STEPS_AT_ONCE;
-use crate::system::System;
-use abi::{CHANNELS, Cause, Error};
+use crate::system::{Event, System};
+use abi::{CHANNELS, Cause, Error, Reason};
 use domain::{Flag, Map, Wide};
 use layer::core::constants::*;
-use layer::core::fields::Pde;
 use layer::core::fields::process::{GONE, LIVE, VACANT};
+use layer::core::fields::{Pde, place};
 use layer::core::geometry::Geometry;
 use layer::core::machine::Spec;
 use layer::objects::vmx::spec::RELEASED;
@@ -35,7 +37,7 @@ mod register {
 
 impl<M: System + Spec> Made<'_, M> {
     /// The caller is a main thread.
-    fn is_main(&self) -> bool {
+    pub(super) fn is_main(&self) -> bool {
         self.cur() <= TOTAL_CPU
     }
 
@@ -94,7 +96,12 @@ impl<M: System + Spec> Made<'_, M> {
     /// `child` is condemned. Either there is no thread to wake, or the threads that sleep on `cv`
     /// are to be woken.
     fn is_condemned_and_woken(&self, child: M::Word, cv: Option<M::Word>) -> bool {
-        self.queue_of(child) == cv && self.is_condemned(child)
+        self.queue_of(child) == cv
+            && self.is_condemned(child)
+            && matches!(
+                self.interactions,
+                [Interaction::Report(Event::Killed { child: reported })] if *reported == child
+            )
     }
 
     /// `thread` begins to end: no waiting thread has been woken, it has a whole turn of steps, and the search of
@@ -114,12 +121,18 @@ impl<M: System + Spec> Made<'_, M> {
             && self.left(register::CAUSE) == cause.number()
     }
 
-    /// The caller begins to end because the kernel stops it. It kills no child.
-    pub(super) fn is_stopped(&self) -> bool {
-        let cause = self.left(register::CAUSE);
-        self.begins_to_end(self.cur(), MAX_CHILDREN)
-            && cause != Cause::Exited.number()
-            && cause != Cause::Killed.number()
+    /// The caller begins to end because the kernel stops it, for this reason, at this address and instruction. It kills no
+    /// child.
+    pub(super) fn is_stopped(&self, reason: Reason, address: M::Wide, rip: M::Wide) -> bool {
+        self.stays()
+            && matches!(self.next, Next::Continue(Continuation::Exited))
+            && self.ends(address.low(), Cause::Stopped(reason))
+            && match self.interactions {
+                [Interaction::Report(Event::Stopped { reason: why, address: at, rip: instruction })] => {
+                    *why == reason && *at == address && *instruction == rip
+                }
+                _ => false,
+            }
     }
 }
 
@@ -157,13 +170,16 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             }
         },
         ensures: |m| match m.next {
-            Next::Continue(Continuation::Exited) if owns_guest(m) => m.stays() && m.after.own.vm.owner == 0,
+            Next::Continue(Continuation::Exited) if owns_guest(m) => {
+                m.stays() && m.after.own.vm.owner == 0 && m.interactions.is_empty()
+            }
             _ if owns_guest(m) => false,
             Next::Continue(Continuation::Exited) => m.stays() && !m.is_main() && goes_on(m),
             Next::Wake(wake) => {
                 m.stays() && wake.then == Continuation::Exited && wake.left == NUM_PROC && wakes(m, wake.cv)
             }
-            Next::Switch(_) => m.saved(Continuation::Exited) && (m.is_main() || lets_others_run(m)),
+            Next::Switch(_) if m.is_main() => m.yields(Continuation::Exited) && m.interactions.is_empty(),
+            Next::Switch(_) => lets_others_run(m),
             _ => false,
         },
     }
@@ -193,7 +209,11 @@ fn kills_next<M: System + Spec>(m: &Made<'_, M>, k: M::Word, cv: Option<M::Word>
     let child = m.child(k);
     m.left(register::CHILD) == k + 1
         && keeps_others(m, &[register::CHILD])
-        && if m.has_child_in(child, LIVE) { m.is_condemned_and_woken(child, cv) } else { cv.is_none() }
+        && if m.has_child_in(child, LIVE) {
+            m.is_condemned_and_woken(child, cv)
+        } else {
+            cv.is_none() && m.interactions.is_empty()
+        }
 }
 
 /// A step of an end that is followed by the next step.
@@ -203,6 +223,7 @@ fn goes_on<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let (k, address) = (m.argument(By::Continuation, register::CHILD), m.argument(By::Continuation, register::ADDRESS));
     if m.argument(By::Continuation, register::ANNOUNCED) == 1 {
         return m.left(register::ANNOUNCED) == 0
+            && m.interactions.is_empty()
             && keeps_others(m, &[register::ANNOUNCED])
             && (usage > 0 || m.has_children());
     }
@@ -212,6 +233,7 @@ fn goes_on<M: System + Spec>(m: &Made<'_, M>) -> bool {
         } else {
             // A child that had no quota may have been reaped.
             keeps_others(m, &[])
+                && m.interactions.is_empty()
                 && (left < usage || m.has_children() || (m.left(register::ADDRESS) == ADR_LOW && address != ADR_LOW))
         }
 }
@@ -225,6 +247,7 @@ fn wakes<M: System + Spec>(m: &Made<'_, M>, cv: M::Word) -> bool {
             kills_next(m, k, Some(cv))
         } else {
             m.after.own.ac.get([m.cur()]).usage == 0
+                && m.interactions.is_empty()
                 && !m.has_child_in(m.any, LIVE)
                 && m.left(register::ANNOUNCED) == 1
                 && keeps_others(m, &[register::ANNOUNCED])
@@ -238,6 +261,10 @@ fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let (process, usage) = (m.after.own.proc.get([cur]), m.before.own.ac.get([cur]).usage);
     if m.argument(By::Continuation, register::ANNOUNCED) == 1 {
         return process.state != LIVE
+            && m.switches(Continuation::Exited)
+            && !m.stays()
+            && m.after.threads.tcb.get([cur]).place == place::GONE
+            && m.interactions.is_empty()
             && process.status == m.argument(By::Continuation, register::STATUS)
             && process.cause == m.argument(By::Continuation, register::CAUSE)
             && m.after.own.ac.get([cur]).usage == 0
@@ -246,10 +273,12 @@ fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
     process.state == LIVE
         && keeps_others(m, &[])
         && if m.argument(By::Continuation, register::STEPS) == 0 {
-            m.left(register::STEPS) == STEPS_AT_ONCE
+            m.left(register::STEPS) == STEPS_AT_ONCE && m.yields(Continuation::Exited) && m.interactions.is_empty()
         } else {
             let is_table = |i| matches!(m.before.own.dirs.get([cur, i]), Pde::Table { .. });
-            counts(m)
+            let leaves = m.interactions.is_empty() && m.yields(Continuation::Exited) && !m.has_child_in(m.any, LIVE);
+            (leaves || sleeps_for_children(m, Continuation::Exited))
+                && counts(m)
                 && m.argument(By::Continuation, register::CHILD) >= MAX_CHILDREN
                 && m.left(register::ADDRESS) == 0
                 && (m.has_children() || usage > 0)
@@ -259,45 +288,61 @@ fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
         }
 }
 
+/// The caller sleeps where the parents of its CPU wait for their children.
+fn sleeps_for_children<M: System + Spec>(m: &Made<'_, M>, continuation: Continuation) -> bool {
+    let q = m.before.own.cpu + CHANNELS + SLP_Q;
+    m.sleeps(q, continuation) && matches!(m.interactions, [Interaction::Acquire { channel, .. }] if *channel == q)
+}
+
 /// Cells: those of a sleep where parents wait for their children, or of a yield.
 fn sleep_for_children<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     sleep(m, &mut *may);
-    channel::<M>(m.before.own.cpu + CHANNELS + SLP_Q, may);
+    lock_of_channel::<M>(m.before.own.cpu + CHANNELS + SLP_Q, may);
 }
 
 /// `wait`: modifies a child that has ended, the caller's quota and registers, and the scheduler's state.
 pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
     Effect {
         modifies: |m, may| {
-            mode::<M>(&mut *may);
-            registers::<M>(m.cur(), &mut *may);
-            sleep_for_children(m, &mut *may);
-            may("AC", Region::Leaf("usage"), &[m.cur()]);
-            for field in ["AC", "proc"] {
-                may(field, Region::Ended, &[m.cur()]);
+            if matches!(m.next, Next::Switch(_)) {
+                return sleep_for_children(m, may);
+            }
+            trap(m, &mut *may);
+            if m.ended_with(Error::Succ) {
+                let child = m.left(slot::EBX);
+                may("AC", Region::Leaf("usage"), &[m.cur()]);
+                may("AC", Region::Leaf("quota"), &[child]);
+                may("proc", Region::Leaf("state"), &[child]);
             }
         },
-        ensures: |m| match m.next {
-            Next::ToUser(_) if m.is_main() => m.stays() && m.ended_with(Error::InvalId),
-            Next::ToUser(_) => {
-                m.stays()
-                    && if m.ended_with(Error::Succ) {
-                        has_reaped(m)
-                    } else if m.ended_with(Error::Ipc) {
-                        !waits_for(m, GONE, m.any) && is_patient(m) && m.argument(By::Continuation, slot::R10) == 0
-                    } else {
-                        m.ended_with(Error::InvalId) && !waits_for(m, GONE, m.any) && !waits_for(m, LIVE, m.any)
-                    }
+        ensures: |m| {
+            let refused = |error| m.is_refused(By::Continuation, error);
+            match m.next {
+                Next::ToUser(_) => {
+                    m.stays()
+                        && m.interactions.is_empty()
+                        && if m.is_main() {
+                            refused(Error::InvalId)
+                        } else if m.ended_with(Error::Succ) {
+                            has_reaped(m) && m.keeps_all_but(By::Continuation, 3)
+                        } else if m.ended_with(Error::Ipc) {
+                            refused(Error::Ipc)
+                                && !waits_for(m, GONE, m.any)
+                                && is_patient(m)
+                                && m.argument(By::Continuation, slot::R10) == 0
+                        } else {
+                            refused(Error::InvalId) && !waits_for(m, GONE, m.any) && !waits_for(m, LIVE, m.any)
+                        }
+                }
+                Next::Switch(_) => {
+                    sleeps_for_children(m, Continuation::Wait)
+                        && m.kept(By::Continuation)
+                        && !waits_for(m, GONE, m.any)
+                        && is_patient(m)
+                        && m.argument(By::Continuation, slot::R10) != 0
+                }
+                _ => false,
             }
-            Next::Switch(_) => {
-                !m.stays()
-                    && m.saved(Continuation::Wait)
-                    && m.kept(By::Continuation)
-                    && !waits_for(m, GONE, m.any)
-                    && is_patient(m)
-                    && m.argument(By::Continuation, slot::R10) != 0
-            }
-            _ => false,
         },
     }
 }
@@ -337,9 +382,18 @@ pub(super) fn killing<M: System + Spec>(child: M::Word, may: Cells<'_, M>) {
     }
 }
 
-/// The caller has killed the child that it named, and wakes the threads that sleep on `cv`. The child continues with
-/// its end, in which it kills its own children.
-pub(super) fn kills<M: System + Spec>(m: &Made<'_, M>, cv: Option<M::Word>) -> bool {
+/// The caller has killed the child that it named, and wakes the threads that sleep where the child sleeps. The child
+/// continues with its end, in which it kills its own children.
+pub(super) fn kills<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let child = m.argument(By::Trap, slot::EBX);
-    m.ended_with(Error::Succ) && m.has_child_in(child, LIVE) && m.is_condemned_and_woken(child, cv)
+    let cv = match m.next {
+        Next::Continue(Continuation::StartUser) => None,
+        Next::Wake(wake) if wake.then == Continuation::StartUser && wake.left == NUM_PROC => Some(wake.cv),
+        _ => return false,
+    };
+    m.ended_with(Error::Succ)
+        && m.left(slot::EBX) == 0
+        && m.keeps_all_but(By::Trap, 1)
+        && m.has_child_in(child, LIVE)
+        && m.is_condemned_and_woken(child, cv)
 }

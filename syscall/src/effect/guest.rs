@@ -1,6 +1,7 @@
 //! Modifies clauses and postconditions of a monitor's calls, and of a guest's exit.
 use super::answer::RESULTS;
-use super::{By, Effect, Made, mode, page_of, registers, switch};
+use super::cells::{mode, page_of, registers, switch};
+use super::{By, Effect, Made};
 use crate::continuation::Continuation;
 use crate::next::Next;
 use crate::system::System;
@@ -33,11 +34,6 @@ impl<M: System + Spec> Made<'_, M> {
     /// The virtual machine was the caller's.
     fn is_monitor(&self) -> bool {
         self.before.own.vm.owner == self.cur()
-    }
-
-    /// The call was refused with this error, and the caller's registers are as it left them.
-    fn is_refused(&self, error: Error) -> bool {
-        self.ended_with(error) && self.keeps(By::Trap, &[slot::EAX])
     }
 
     /// The call succeeded without a result.
@@ -171,7 +167,7 @@ pub(super) fn ensures<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
         return matches!(m.next, Next::ToUser(_)) && is_created(m);
     }
     if !m.is_monitor() {
-        return matches!(m.next, Next::ToUser(_)) && m.is_refused(Error::InvalHvm);
+        return matches!(m.next, Next::ToUser(_)) && m.is_refused(By::Trap, Error::InvalHvm);
     }
     if call == Call::HvmRunVm {
         return matches!(m.next, Next::ToGuest(_))
@@ -187,7 +183,7 @@ fn is_created<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let owner = m.after.own.vm.owner;
     if !can_run || m.before.own.vm.owner != 0 {
         let error = if can_run { Error::Busy } else { Error::NoGuests };
-        return m.is_refused(error) && owner == m.before.own.vm.owner;
+        return m.is_refused(By::Trap, error) && owner == m.before.own.vm.owner;
     }
     let frame = m.any;
     m.is_done()
@@ -224,22 +220,22 @@ fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
             }
         }
         Call::HvmMmap => {
-            let Some([guest, address, memtype]) = m.mapping() else { return m.is_refused(Error::InvalAddr) };
+            let Some([guest, address, memtype]) = m.mapping() else { return m.is_refused(By::Trap, Error::InvalAddr) };
             match mapped(&m.after, m.cur(), address) {
                 Some((frame, permission)) if permission == perm::PTU => {
                     m.is_done()
                         && m.after.own.ept.get(nested::<M>(guest)).value == frame * 4096 + memtype * 8 + 0x47
                         && m.after.ghost.ept_defined.get(nested::<M>(guest)).defined.holds()
                 }
-                Some(_) => m.is_refused(Error::InvalAddr),
-                None => m.is_refused(Error::Mem),
+                Some(_) => m.is_refused(By::Trap, Error::InvalAddr),
+                None => m.is_refused(By::Trap, Error::Mem),
             }
         }
         Call::HvmSetSeg => {
             let has =
                 |of_cs: Vmcs, word: M::Word| m.after.own.vmcs.get([first + of_cs as u32]).value == M::Wide::from(word);
             if first >= 10 {
-                return m.is_refused(Error::InvalSeg);
+                return m.is_refused(By::Trap, Error::InvalSeg);
             }
             m.is_done()
                 && has(Vmcs::GuestCsBase, third)
@@ -248,16 +244,16 @@ fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
         }
         Call::HvmSetReg => match register::<M>(first) {
             Some(of) => m.is_done() && m.is_now(of, second),
-            None => m.is_refused(Error::InvalReg),
+            None => m.is_refused(By::Trap, Error::InvalReg),
         },
         Call::HvmGetReg => match register::<M>(first) {
             Some(of) => m.returns(before(of).low()),
-            None => m.is_refused(Error::InvalReg),
+            None => m.is_refused(By::Trap, Error::InvalReg),
         },
         Call::HvmGetNextEip if m.has_next() => m.returns(before(EIP).low() + before(LENGTH).low()),
         Call::HvmInjectEvent => {
             if first >= 0x800 || first % 0x100 != 0 || second >= 0x100 {
-                return m.is_refused(Error::InvalEvent);
+                return m.is_refused(By::Trap, Error::InvalEvent);
             }
             m.is_done()
                 && if before(EVENT).low() >= 0x8000_0000 {
@@ -287,13 +283,13 @@ fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
             m.is_done() && m.is_now(EAX, value.low()) && m.is_now(EDX, value.high()) && m.steps()
         }
         Call::HvmHandleWrmsr if m.has_next() => m.is_done() && m.steps(),
-        Call::HvmComplete if first > 4 => m.is_refused(Error::InvalReg),
+        Call::HvmComplete if first > 4 => m.is_refused(By::Trap, Error::InvalReg),
         Call::HvmComplete if m.has_next() => {
             let is_set = |k: u32, of: Place, from: u32| first <= k || m.is_now(of, argument(from));
             m.is_done() && m.steps() && (0..).zip(COMPLETED).all(|(k, (of, from))| is_set(k, of, from))
         }
         Call::HvmGetNextEip | Call::HvmHandleRdmsr | Call::HvmHandleWrmsr | Call::HvmComplete => {
-            m.is_refused(Error::InvalAddr)
+            m.is_refused(By::Trap, Error::InvalAddr)
         }
         _ => false,
     }
@@ -317,6 +313,7 @@ pub(crate) fn guest_exit<M: System + Spec>() -> Effect<M> {
             let reason = value(&m.before, Field(Vmcs::ExitReason)).low() % 0x1_0000;
             let interrupted = reason == 1;
             m.ended_with(Error::Succ)
+                && m.interactions.is_empty()
                 && m.left(slot::EBX) == reason
                 && m.left(slot::R10) == value(&m.after, EAX).low()
                 && SAVED.iter().zip(m.arguments.guest).all(|(&slot, register)| value(&m.after, Slot(slot)) == register)
@@ -329,7 +326,7 @@ pub(crate) fn guest_exit<M: System + Spec>() -> Effect<M> {
                     || m.register(&m.after, m.any) == m.register(&m.before, m.any))
                 && match m.next {
                     Next::ToUser(_) => !interrupted && m.stays(),
-                    Next::Switch(_) => interrupted && m.saved(Continuation::StartUser),
+                    Next::Switch(_) => interrupted && m.yields(Continuation::StartUser),
                     _ => false,
                 }
         },

@@ -8,6 +8,7 @@ pub mod serial;
 pub mod spec;
 pub mod uart;
 
+use crate::core::call::{Answer, Call};
 use crate::core::constants::*;
 use crate::core::machine::Machine;
 use crate::core::ring::Ring;
@@ -33,13 +34,16 @@ pub(crate) fn append_received<M: Machine>(own: &mut Own<M>) {
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`].
 #[inline]
 pub fn cons_buf_read<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<M::Word, Stuck> {
-    cpu.require_hk()?;
-    cpu.require_init()?;
-    let console = cpu.own.console;
-    if console.len == 0 {
-        return Ok(NO_CHARACTER.into());
-    }
-    let character = cpu.own.cons_buf.get([console.start]).value;
-    cpu.own.console = Ring { start: console.key(1.into(), CONSOLE_BUFFER_SIZE), len: console.len - 1 };
-    Ok(character)
+    let call = || Call::new("cons_buf_read", []);
+    M::call(cpu, call, Answer::word, |cpu| {
+        cpu.require_hk()?;
+        cpu.require_init()?;
+        let console = cpu.own.console;
+        if console.len == 0 {
+            return Ok(NO_CHARACTER.into());
+        }
+        let character = cpu.own.cons_buf.get([console.start]).value;
+        cpu.own.console = Ring { start: console.key(1.into(), CONSOLE_BUFFER_SIZE), len: console.len - 1 };
+        Ok(character)
+    })
 }

@@ -104,7 +104,7 @@ fn same_serial<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
 }
 
 /// The UART requests no interrupt, and will not after its next event.
-fn is_quiet<M: Spec>(own: &Own<M>) -> bool {
+pub fn is_quiet<M: Spec>(own: &Own<M>) -> bool {
     let com1 = &own.com1;
     !(com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds()))
 }

@@ -59,6 +59,8 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
                 (slot::ES, USER_DATA),
             ];
             child == cur * MAX_CHILDREN + 1 + before.nchildren
+                && !s.before.own.ac.get([child]).used.holds()
+                && s.after.own.proc.get([child]).state == LIVE
                 && after.usage == before.usage + q
                 && after.nchildren == before.nchildren + 1
                 && made.used.holds()
@@ -295,6 +297,7 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
                 && s.after.threads.tcb.get([ended]).place == place::GONE
                 && next == s.before.own.ready.head
                 && s.after.threads.tcb.get([next]).place == place::RUN
+                && resume.ra < CONTINUATIONS
                 && resume.ra == s.after.own.kctxt.get([next]).ra
                 && resume.esp == s.after.own.kctxt.get([next]).esp
         },

@@ -25,6 +25,11 @@ impl<M: Machine> Resume<M> {
         Resume(answer.context())
     }
 
+    /// The context in which the next thread continues.
+    pub fn context(&self) -> Context<M> {
+        self.0
+    }
+
     /// Consumes the value.
     pub fn into_context(self) -> Context<M> {
         self.0

@@ -97,6 +97,7 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
             let saved = s.after.own.kctxt.get([slept]);
             saved.ra == s.arguments.context.ra
                 && saved.esp == s.arguments.context.esp
+                && resume.ra < CONTINUATIONS
                 && resume.ra == s.after.own.kctxt.get([next]).ra
                 && resume.esp == s.after.own.kctxt.get([next]).esp
                 && next == s.before.own.ready.head
@@ -154,6 +155,7 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
             let saved = s.after.own.kctxt.get([yielded]);
             saved.ra == s.arguments.context.ra
                 && saved.esp == s.arguments.context.esp
+                && resume.ra < CONTINUATIONS
                 && resume.ra == s.after.own.kctxt.get([next]).ra
                 && resume.esp == s.after.own.kctxt.get([next]).esp
                 // First in, first out: the head of the ready queue runs next. If the queue is empty, the caller
