@@ -1,6 +1,6 @@
 //! The postcondition of a call that returns to its caller at once, except for those of a monitor.
 use super::interaction::Interaction;
-use super::{By, Made, is_in_window};
+use super::made::{By, Made, is_in_window};
 use crate::system::{Question, System};
 use abi::{Call, Error, ThreadState};
 use domain::{Flag, Map};
