@@ -16,7 +16,7 @@ impl fmt::Display for Page {
             <!-- Made by `cargo cairn system-calls`: do not edit. -->\n\n\
             A program executes `syscall` with the number in RAX and arguments in RBX, R10, RDX, RSI and RDI, 32 bits each.\n\
             Afterwards an error number is in RAX and the result in RBX. Several results are in RBX, R10, RDX, RSI and RDI, in\n\
-            this order; those of these registers that carry no result are unchanged or 0. RCX and R11 are destroyed; all other\n\
+            this order; each of these five without a result is unchanged or 0. RCX and R11 are destroyed; all other\n\
             registers are unchanged. The library has a function for each call: in `user::guest` for the calls of a monitor\n\
             (11 to 25, 40 and 41), in `user::sys` for all others.\n\n\
             It is proved that a call touches, besides the caller's registers, only what its entry lists. It is also proved\n\

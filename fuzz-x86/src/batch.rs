@@ -17,7 +17,7 @@ pub const CPUS: u32 = 8;
 const LAUNCHERS: usize = CHILDREN as usize;
 /// Programs that a launcher starts.
 const PROGRAMS: usize = CHILDREN as usize;
-/// Most programs of a boot.
+/// The maximum number of programs of a boot.
 pub const MOST: usize = CPUS as usize * LAUNCHERS * PROGRAMS;
 /// Pages of a program: for its code and data, two page tables, and the pages that its random accesses
 /// touch.

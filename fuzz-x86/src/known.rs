@@ -2,7 +2,6 @@
 //! Such instructions are not compared. docs/fuzz-x86.md lists them in words.
 
 use crate::generate::{Case, Scratch};
-use crate::outcome::Outcome;
 use crate::program::Program;
 use abi::Reason;
 use abi::report::End;
@@ -162,9 +161,8 @@ pub fn values_differ(case: &Case, scratch: Scratch) -> Option<&'static str> {
 }
 
 /// Why two ends of a program differ, if the reason is a known one of the emulator or the architecture.
-pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option<&'static str> {
-    let (End::Stopped { reason: ours, rip, .. }, End::Stopped { reason: theirs, rip: target, .. }) =
-        (hosted.end, booted.end)
+pub fn explains(program: &Program, hosted: End, booted: End) -> Option<&'static str> {
+    let (End::Stopped { reason: ours, rip, .. }, End::Stopped { reason: theirs, rip: target, .. }) = (hosted, booted)
     else {
         return None;
     };

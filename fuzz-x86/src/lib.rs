@@ -12,6 +12,7 @@
 pub mod batch;
 pub mod context;
 pub mod generate;
+mod instruction;
 pub mod known;
 pub mod outcome;
 pub mod program;

@@ -7,12 +7,12 @@
 
 use crate::context::{self, STATE_SIZE, State};
 use crate::generate::SCRATCH_SIZE;
-use crate::steps::SYSCALL;
+use crate::instruction::SYSCALL;
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 use sim::x86::{Gpr, rflags};
 
-/// Most steps of a program: their results fit on one page.
+/// The maximum number of steps of a program: their results fit on one page.
 pub const STEPS: usize = 8;
 /// Address of the code: a slot for each step, and one more for the end.
 const TEXT: u64 = abi::ADR_LOW as u64;

@@ -2,11 +2,12 @@
 
 use crate::context::State;
 use crate::generate::{self, Case, Random, SCRATCH_SIZE, Scratch};
+use crate::instruction::{NOP, SYSCALL};
 use crate::known;
 use crate::program::{Program, ProgramStep, SCRATCH, STEPS, place};
 use crate::space::Space;
 use crate::undefined::{defined_flags, has_undefined_result};
-use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, IcedError, Instruction, Mnemonic};
+use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, IcedError, Mnemonic};
 use sim::x86::{Cpu, Gpr, Registers, Trap, rflags};
 use std::sync::LazyLock;
 
@@ -25,16 +26,10 @@ static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The instruction `syscall`.
-pub(crate) const SYSCALL: [u8; 2] = [0x0F, 0x05];
-
 /// `int3`.
 const INT3: u8 = 0xCC;
 
-/// `nop`.
-pub(crate) const NOP: u8 = 0x90;
-
-/// Most bytes of an instruction.
+/// The maximum number of bytes of an instruction.
 const LONGEST: usize = 15;
 
 /// The result of trying a step.
@@ -252,19 +247,4 @@ fn execute(bytes: &[u8], state: &State, at: u64, memory: &mut [u8]) -> Tried {
         }
     }
     Tried::Unfit
-}
-
-/// The instructions at an address, disassembled.
-pub(crate) fn disassembled(bytes: &[u8], at: u64) -> String {
-    let mut formatter = iced_x86::FastFormatter::new();
-    let mut decoder = Decoder::with_ip(64, bytes, at, DecoderOptions::FORCE_RESERVED_NOP);
-    let (mut text, mut instruction) = (String::new(), Instruction::default());
-    while decoder.can_decode() {
-        decoder.decode_out(&mut instruction);
-        if !text.is_empty() {
-            text.push_str("; ");
-        }
-        formatter.format(&instruction, &mut text);
-    }
-    text
 }

@@ -99,7 +99,7 @@ pub fn build() -> Result<Vec<Program>, BuildError> {
     user::image::NAMES.iter().map(read).collect()
 }
 
-/// Those of these programs that are started when no program is named.
+/// The programs among `programs` that are started if the command line names no program.
 pub fn usual(programs: &[Program]) -> impl Iterator<Item = &Program> + Clone {
     programs.iter().filter(|program| !program.manifest.alone)
 }

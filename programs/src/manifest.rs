@@ -9,7 +9,7 @@
 //! # The main threads of these CPUs start the program, this many times each.
 //! [[start]]
 //! cpus = [0, 2]                   # which; "all" if left out. CPUs that a machine lacks are skipped
-//! machine = { least = 2, most = 7 }  # only on a machine with so many CPUs; on any if left out
+//! machine = { least = 2, most = 7 }  # only on a machine with 2 to 7 CPUs; without this line, on any
 //! # machine = { guests = true }   # only on a machine that can run guests
 //! count = 2                       # instances on each CPU; 1 if left out
 //! quota = { base = 64, cpu = 2, instance = 1 }  # pages: base + 2 * CPU + 1 * instance; or one number
@@ -115,7 +115,7 @@ pub enum Cpus {
     #[default]
     #[serde(with = "all")]
     All,
-    /// Those of these CPUs that the machine has.
+    /// The CPUs among these that the machine has.
     List(Vec<u32>),
 }
 

@@ -128,7 +128,7 @@ bugs! {
             thread::get_curid(cpu).map(Answer::Word)
         };
     };
-    a_promise_of_another_number: Derived "get_curid" breaks "postcondition", |contract| {
+    a_postcondition_of_another_number: Derived "get_curid" breaks "postcondition", |contract| {
         contract.ensures = |s| matches!(s.answer, Answer::Word(word) if *word == s.before.own.cpu);
     };
     an_addition_that_overflows: Derived "get_curid" breaks "addition overflows", |contract| {
@@ -183,7 +183,7 @@ bugs! {
             Ok(Answer::Unit)
         };
     };
-    a_lock_that_the_frame_says_nothing_of: Derived "get_curid" breaks "modifies: the lock of AT", |contract| {
+    a_lock_that_the_modifies_clause_does_not_name: Derived "get_curid" breaks "modifies: the lock of AT", |contract| {
         contract.run = |cpu, _| {
             drop(cpu.shared.at.lock(cpu.own.cpu, 0.into()));
             thread::get_curid(cpu).map(Answer::Word)

@@ -20,7 +20,7 @@ use layer::objects::page_table::{pt_read, pt_resv};
 use layer::objects::process::{proc_exit_user, proc_start_user};
 use layer::objects::thread::{get_curid, thread_yield};
 use layer::objects::trap::trap_get;
-use prover::{Failure, Reason, Sym, emit_test};
+use prover::{Failure, Reason, emit_test};
 use sim::counterexample::entry::Entry;
 use sim::machine::Sim;
 use syscall::continuation::Continuation;
@@ -217,7 +217,7 @@ planted! {
             Ok(next)
         };
     };
-    an_interrupt_after_which_another_stage_comes: "interrupt" breaks "postcondition", |row| {
+    an_interrupt_after_which_another_continuation_comes: "interrupt" breaks "postcondition", |row| {
         row.run = |cpu, a| {
             let cur = cpu.own.cur;
             let next = entry::interrupt(cpu, a.registers)?;

@@ -81,12 +81,12 @@ fn a_solver_that_is_none_is_reported() {
 
 #[test]
 fn solvers_that_contradict_each_other_prove_nothing() {
-    let replay = std::env::temp_dir().join(format!("cairn-{}-contradiction", std::process::id()));
+    let query_file = std::env::temp_dir().join(format!("cairn-{}-contradiction", std::process::id()));
     let main = ("embedded".to_string(), Solver::embedded(10_000));
-    let solver = Solver::cross_check(main, vec![("liar".to_string(), impostor("liar.sh"))], replay.clone());
+    let solver = Solver::cross_check(main, vec![("liar".to_string(), impostor("liar.sh"))], query_file.clone());
     let outcome = prove(solver, "get_curid", InvariantSet::High, |_| (), |_| ());
     assert_eq!(outcome.failures[0].reason, Reason::Disagreement);
-    let file = format!("{}-1.smt2", replay.display());
+    let file = format!("{}-1.smt2", query_file.display());
     assert!(outcome.failures[0].clause.ends_with(&file), "{}", outcome.failures[0].clause);
     std::fs::remove_file(file).expect("the question was written");
 }

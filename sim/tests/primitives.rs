@@ -286,11 +286,11 @@ fn call(
     let after = Snapshot::take(cpu);
     let any = [wish.dice[4].into(), wish.dice[5].into()];
     let step = Transition { before: before.view(), after: after.view(), arguments: &arguments, answer: &answer, any };
-    prop_assert!((contract.ensures)(&step), "{name} breaks its promise: {arguments:x?} {answer:?}");
+    prop_assert!((contract.ensures)(&step), "{name} breaks its postcondition: {arguments:x?} {answer:?}");
     let log = after.logged_since(&before);
     let outs = replayed.replay(&log).map_err(|difference| TestCaseError::fail(format!("{name}: {difference}")))?;
     let logged: Vec<_> = log.iter().map(|entry| entry.event).zip(outs).collect();
-    prop_assert!((contract.events)(&step, &logged), "{name} logs what it does not promise: {logged:x?}");
+    prop_assert!((contract.events)(&step, &logged), "{name} logs events that its contract does not allow: {logged:x?}");
     prop_assert!(log.iter().all(|entry| entry.cpu == wish.cpu));
     prop_assert_eq!(replayed.differences(&after.objects(), &log), [], "after {} with {:x?}", name, arguments);
     for me in (0..TOTAL_CPU).filter(|&me| me != wish.cpu) {

@@ -35,7 +35,7 @@ pub enum SolverError {
         /// The other solver's name and answer.
         other: (String, Verdict),
         /// The file that has the query as SMT-LIB text; or the reason for which it could not be written.
-        replay: Result<PathBuf, io::Error>,
+        query_file: Result<PathBuf, io::Error>,
     },
 }
 
@@ -53,9 +53,9 @@ impl std::fmt::Display for SolverError {
             SolverError::Nonsense(program, answer) => {
                 write!(f, "the solver `{program}` printed `{}`, which is not a valid answer", shorten(answer))
             }
-            SolverError::Disagreement { main, other, replay } => {
+            SolverError::Disagreement { main, other, query_file } => {
                 write!(f, "{} says {:?}, {} says {:?}: ", main.0, main.1, other.0, other.1)?;
-                match replay {
+                match query_file {
                     Ok(path) => write!(f, "the query is in {}", path.display()),
                     Err(error) => write!(f, "the query could not be written: {error}"),
                 }

@@ -34,22 +34,22 @@ pub struct CrossCheck {
     main: Voice,
     others: Vec<Voice>,
     /// The beginning of the names of the files into which queries are written.
-    replay: PathBuf,
+    query_file: PathBuf,
     files: u32,
 }
 
 impl CrossCheck {
     /// `main` answers. Queries on which another solver contradicts the main one are written to files whose names
-    /// begin with `replay`.
+    /// begin with `query_file`.
     pub fn new(
         main: (String, Box<dyn Backend>),
         others: Vec<(String, Box<dyn Backend>)>,
-        replay: PathBuf,
+        query_file: PathBuf,
     ) -> CrossCheck {
         CrossCheck {
             main: Voice::new(main.0, main.1),
             others: others.into_iter().map(|(name, backend)| Voice::new(name, backend)).collect(),
-            replay,
+            query_file,
             files: 0,
         }
     }
@@ -64,7 +64,7 @@ impl CrossCheck {
         let script = self.voices().find_map(|voice| voice.backend.script());
         let script = script.ok_or_else(|| io::Error::other("no solver speaks text"))?;
         self.files += 1;
-        let mut path = self.replay.clone().into_os_string();
+        let mut path = self.query_file.clone().into_os_string();
         path.push(format!("-{}.smt2", self.files));
         let path = PathBuf::from(path);
         if let Some(directory) = path.parent() {
@@ -110,7 +110,7 @@ impl Backend for CrossCheck {
         match contradicted {
             None => Ok(verdict),
             Some(other) => {
-                Err(SolverError::Disagreement { main: self.main.said(verdict), other, replay: self.write() })
+                Err(SolverError::Disagreement { main: self.main.said(verdict), other, query_file: self.write() })
             }
         }
     }
@@ -147,10 +147,10 @@ mod tests {
     use crate::term::{Arena, Range};
 
     /// The embedded solver, and `other` in a process of its own.
-    fn pair(other: &str, replay: &str) -> Solver {
-        let replay = std::env::temp_dir().join(format!("cairn-{}", std::process::id())).join(replay);
+    fn pair(other: &str, query_file: &str) -> Solver {
+        let query_file = std::env::temp_dir().join(format!("cairn-{}", std::process::id())).join(query_file);
         let other = ("other".to_string(), Solver::start(other, 1_000).expect("starts"));
-        Solver::cross_check(("embedded".to_string(), Solver::embedded(1_000)), vec![other], replay)
+        Solver::cross_check(("embedded".to_string(), Solver::embedded(1_000)), vec![other], query_file)
     }
 
     fn tally(solver: &str, decided: u64, undecided: u64, disagreements: u64) -> Tally {
@@ -166,11 +166,11 @@ mod tests {
         solver.assert(&arena, less);
         solver.push();
         assert_eq!(solver.check(&arena, &[more]).expect("both agree"), Verdict::Unsat);
-        let Err(SolverError::Disagreement { main, other, replay }) = solver.check(&arena, &[]) else {
+        let Err(SolverError::Disagreement { main, other, query_file }) = solver.check(&arena, &[]) else {
             panic!("they do not agree")
         };
         assert_eq!((main.1, other), (Verdict::Sat, ("other".to_string(), Verdict::Unsat)));
-        let path = replay.expect("it was written");
+        let path = query_file.expect("it was written");
         let text = std::fs::read_to_string(&path).expect("it is there");
         assert!(text.contains("(declare-fun |x| () Int)") && text.ends_with("(check-sat)\n"), "{text}");
         std::fs::remove_dir_all(path.parent().expect("it has one")).expect("it can be removed");

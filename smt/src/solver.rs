@@ -53,10 +53,10 @@ impl Solver {
     }
 
     /// Several solvers by name: the first one's answer counts, and the others are asked as well. A contradiction is
-    /// an error, and the query is written to a file whose name begins with `replay`.
-    pub fn cross_check(main: (String, Solver), others: Vec<(String, Solver)>, replay: PathBuf) -> Solver {
+    /// an error, and the query is written to a file whose name begins with `query_file`.
+    pub fn cross_check(main: (String, Solver), others: Vec<(String, Solver)>, query_file: PathBuf) -> Solver {
         let others = others.into_iter().map(|(name, solver)| (name, solver.backend)).collect();
-        Solver::new(CrossCheck::new((main.0, main.1.backend), others, replay))
+        Solver::new(CrossCheck::new((main.0, main.1.backend), others, query_file))
     }
 
     /// A solver with a cache: `file` stores the answers. `start` starts the solver when `file` has no answer to a

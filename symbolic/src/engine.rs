@@ -3,6 +3,7 @@ use crate::coverage::Coverage;
 use crate::facts::Facts;
 use crate::failure::{Counts, Failure, Reason, Slowest};
 use crate::origin::Origin;
+pub use crate::path::Abandon;
 use crate::path::{Decision, Path};
 use crate::settings::Settings;
 use rustc_hash::FxHashMap;
@@ -10,10 +11,6 @@ use smt::model::Model;
 use smt::solver::{Solver, SolverError, Verdict};
 use smt::term::{Arena, FRESH, Name, Node, Range, Term, show_cell};
 use std::cell::RefCell;
-
-/// The payload that unwinds a path which ends early: the path is infeasible, an obligation failed, or its fuel is used
-/// up.
-pub struct Abandon;
 
 /// The state of one prover thread.
 pub struct Engine {

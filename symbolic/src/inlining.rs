@@ -6,7 +6,7 @@
 //! is checked on every path with these branches; inside the called functions, the path may take any branches. A
 //! failure that is found there does not depend on contracts, and is run.
 use crate::counterexample::Unconfirmed;
-use crate::engine::Abandon;
+use crate::path::Abandon;
 use crate::trace::Trace;
 use std::cell::RefCell;
 use std::panic::{Location, resume_unwind};

@@ -110,3 +110,7 @@ pub struct Write {
     /// The source line of the write.
     pub at: &'static Location<'static>,
 }
+
+/// The payload that unwinds a path which ends early: the path is infeasible, an obligation failed, or its fuel is used
+/// up.
+pub struct Abandon;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 pub struct Settings {
     /// Whether going out of range is a failure. Otherwise it is one more way to get stuck.
     pub strict: bool,
-    /// The most paths.
+    /// The maximum number of paths.
     pub fuel: u64,
     /// The most decisions of one path.
     pub most_decisions: usize,

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::guest;
 use crate::memory::own_page;
 use crate::message::{receive, send};
-use crate::next::{Next, Parent, leave};
+use crate::next::{Next, Parent, leave, slowly};
 use crate::process::{exit, kill};
 use crate::registers::{FIRST, NUMBER, SECOND, THIRD, answer, argument, back, back_with, refuse};
 use crate::spawn::spawn;
@@ -71,15 +71,6 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         Call::Exit => slowly(cpu, exit),
         Call::HvmCreate | abi::owner_calls!() => guest::dispatch(cpu, call),
     }
-}
-
-/// Executes `work` without inlining it, so that a quick call does not save registers that only slow calls need.
-#[inline(never)]
-pub(crate) fn slowly<M: System>(
-    cpu: &mut Cpu<'_, M>,
-    work: impl FnOnce(&mut Cpu<'_, M>) -> Result<Next<M>, Stuck>,
-) -> Result<Next<M>, Stuck> {
-    work(cpu)
 }
 
 /// `puts(address, length) -> written`: writes bytes of the caller's memory to the console, at most to the end of the

@@ -2,11 +2,11 @@
 //!
 //! Each of them runs without unbounded loops, and ends in a [`Next`]. No entry is stuck in a state that satisfies the
 //! invariant and its own precondition, for all registers of a program and all answers of the machine.
-use crate::calls::{dispatch, slowly};
+use crate::calls::dispatch;
 use crate::continuation::Continuation;
 use crate::memory::{Reserved, reserve};
 use crate::message::{receive, send};
-use crate::next::{EnterGuest, Next, Parent, leave};
+use crate::next::{EnterGuest, Next, Parent, leave, slowly};
 use crate::process::{end, stop, stop_at_fault, wait};
 use crate::spawn::spawn;
 use crate::system::System;

@@ -3,11 +3,10 @@
 //!
 //! The virtual machine of a CPU belongs to the process that claimed it by `hvm_create`, until that process ends. Every
 //! other call is refused to everybody else.
-use crate::calls::slowly;
 use crate::continuation::Continuation;
 use crate::failure::Failure;
 use crate::memory::own_page;
-use crate::next::{EnterGuest, Next, leave};
+use crate::next::{EnterGuest, Next, leave, slowly};
 use crate::registers::{FIFTH, FIRST, FOURTH, SECOND, THIRD, answer, argument, back, back_with, refuse};
 use crate::system::System;
 use crate::unchecked::Address;

@@ -53,8 +53,8 @@ pub(crate) fn can_resume<M: Spec>(view: &View<'_, M>, context: Context<M>) -> bo
     is_kernel(view) && context.ra == saved.ra && context.esp == saved.esp && context.ra < CONTINUATIONS
 }
 
-/// The guest that continues: the guest of this CPU, whose monitor is the running thread. The machine loads its registers
-/// from where the layer stores them. The value cannot be copied and must be consumed.
+/// The guest that continues: the guest of this CPU, whose monitor is the running thread. The machine loads its
+/// registers from where the layer stores them. The value cannot be copied and must be consumed.
 #[must_use]
 #[derive(Debug)]
 pub struct EnterGuest<M: Machine> {
@@ -121,7 +121,8 @@ impl<M: Spec> Wake<M> {
     }
 }
 
-/// Lets the next ready thread of this CPU run. The running thread continues at `continuation` when its turn comes again.
+/// Lets the next ready thread of this CPU run. The running thread continues at `continuation` when its turn comes
+/// again.
 ///
 /// # Errors
 /// The errors of [`thread_yield`].
@@ -131,7 +132,8 @@ pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, continuation: Continuation)
     Ok(Next::Switch(thread_yield(cpu, context)?))
 }
 
-/// Sleeps on `cv` and releases the lock of its channel. Once woken and scheduled, the thread continues at `continuation`.
+/// Sleeps on `cv` and releases the lock of its channel. Once woken and scheduled, the thread continues at
+/// `continuation`.
 ///
 /// # Errors
 /// The errors of [`thread_sleep`]; the main thread of a CPU ([`is_main`]) must not call this.
@@ -139,4 +141,13 @@ pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, continuation: Continuation)
 pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, continuation: Continuation) -> Result<Next<M>, Stuck> {
     let context = saved(cpu, continuation)?;
     Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
+}
+
+/// Executes `work` without inlining it, so that a quick call does not save registers that only slow calls need.
+#[inline(never)]
+pub(crate) fn slowly<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    work: impl FnOnce(&mut Cpu<'_, M>) -> Result<Next<M>, Stuck>,
+) -> Result<Next<M>, Stuck> {
+    work(cpu)
 }

@@ -1,10 +1,10 @@
 //! The end of processes: `exit`, `wait`, `kill`, and the steps in which an ended process releases everything
 //! it has.
 //!
-//! The steps of an ended process are a continuation, [`Continuation::Exited`]. Each step releases one page or one page table,
-//! or reaps one child. The progress is in the process's saved registers ([`mod@progress`]), which its program no longer
-//! needs. No proof relies on these registers: for any contents, no step is stuck, and a process is gone only when it
-//! uses nothing.
+//! The steps of an ended process are a continuation, [`Continuation::Exited`]. Each step releases one page or one page
+//! table, or reaps one child. The progress is in the process's saved registers ([`mod@progress`]), which its program no
+//! longer needs. No proof relies on these registers: for any contents, no step is stuck, and a process is gone only
+//! when it uses nothing.
 //!
 //! A thread that waits for a child sleeps on a condition variable of its CPU that programs cannot name ([`ended`]).
 //! When a process is about to be gone, it wakes all threads that sleep there, and each of them checks again. A parent
@@ -15,9 +15,8 @@
 //! that moment: it is ready, pending or asleep. If it sleeps, it is woken with all others on its channel, which begin
 //! their calls again. No lock is lost, since threads are switched only when they hold none. The end of a killed
 //! process kills its children, and so on.
-use crate::calls::slowly;
 use crate::continuation::{Continuation, context, is_main, saved};
-use crate::next::{Next, Wake, leave, sleep};
+use crate::next::{Next, Wake, leave, sleep, slowly};
 use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back, refuse};
 use crate::system::{Event, System};
 use crate::unchecked::{Address, Unchecked};

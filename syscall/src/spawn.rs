@@ -1,4 +1,4 @@
-//! `spawn`: creates a child at once, and loads its image one page a step (reference, section 8.5).
+//! `spawn`: creates a child at once, and loads its image, one page in each step (reference, section 8.5).
 use crate::continuation::{Continuation, is_main};
 use crate::failure::Failure;
 use crate::memory::{page, reserve_fresh};

@@ -7,7 +7,7 @@ use common::*;
 use domain::Map;
 use layer::core::call::{Access, Chunk};
 use layer::core::constants::*;
-use layer::core::fields::{Pde, Pte, process};
+use layer::core::fields::{Context, Pde, Pte, process};
 use layer::core::state::Cpu;
 use layer::objects::memory::{exec_load, exec_store};
 use layer::spec::fact::Class;
@@ -311,6 +311,7 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
     let mut cpu = fixture.boot();
     let arguments = |load| EntryArguments::<Sim> {
         registers: [7; UCTXT_SIZE as usize],
+        context: Context { esp: 0, ra: 0 },
         reason: Reason::DivideError,
         parent: Parent::Program,
         load,

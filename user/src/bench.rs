@@ -3,7 +3,7 @@
 //! The kernel hides the counter from programs, except on the image of the bench. The machine decides what the counter
 //! counts: cycles on a processor, executed instructions on an emulator with that setting.
 
-use crate::channel::Page;
+use crate::memory::Page;
 use crate::println;
 use crate::sys::Registers;
 use abi::{Call, Error, MESSAGE_WORDS};

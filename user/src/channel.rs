@@ -9,23 +9,12 @@
 //! let words: &[u32] = channel.receive()?;
 //! ```
 
-use crate::{memory, sys};
+use crate::memory::{self, Page};
+use crate::sys;
 use abi::{CHANNELS, Error, MESSAGE_WORDS};
 
-/// Most words of a message.
+/// The maximum number of words of a message.
 pub const WORDS: usize = MESSAGE_WORDS as usize;
-
-/// A page for a message, which the kernel copies from and to.
-#[derive(Clone, Debug)]
-#[repr(C, align(4096))]
-pub struct Page(pub [u32; WORDS]);
-
-const _: () = assert!(size_of::<Page>() == abi::PAGE_SIZE as usize);
-
-impl Page {
-    /// A page of zeros.
-    pub const ZERO: Page = Page([0; WORDS]);
-}
 
 /// One program's end of a channel, with a page for the messages that it sends and receives.
 #[derive(Debug)]

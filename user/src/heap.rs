@@ -110,7 +110,7 @@ mod tests {
     /// An action of a program on the heap.
     #[derive(Clone, Debug)]
     enum Act {
-        /// Allocate so many bytes, aligned to this power of two.
+        /// Allocate this many bytes, aligned to this power of two.
         Allocate(usize, u32),
         /// Free the allocation with this index.
         Free(prop::sample::Index),

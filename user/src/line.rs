@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-/// Most bytes of a line. Further input is ignored.
+/// The maximum number of bytes of a line. Further input is ignored.
 pub const LONGEST: usize = 78;
 /// Number of remembered lines.
 pub const REMEMBERED: usize = 16;

@@ -1,7 +1,6 @@
 //! Memory that a program obtains by touching it.
 
-use crate::channel::Page;
-use abi::PAGE_SIZE;
+use abi::{MESSAGE_WORDS, PAGE_SIZE};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// First address of the heap: the middle of the window, far from the image and the stack.
@@ -13,6 +12,18 @@ pub const HEAP_HIGH: u32 = 0xE000_0000;
 const BYTES_LOW: u32 = 0xD000_0000;
 /// Bytes that one page table covers.
 pub const REGION_SIZE: u32 = 512 * PAGE_SIZE;
+
+/// A page for a message, which the kernel copies from and to.
+#[derive(Clone, Debug)]
+#[repr(C, align(4096))]
+pub struct Page(pub [u32; MESSAGE_WORDS as usize]);
+
+const _: () = assert!(size_of::<Page>() == PAGE_SIZE as usize);
+
+impl Page {
+    /// A page of zeros.
+    pub const ZERO: Page = Page([0; MESSAGE_WORDS as usize]);
+}
 
 /// Address of the next heap page to be handed out.
 static NEXT: AtomicU32 = AtomicU32::new(HEAP_LOW);

@@ -16,11 +16,12 @@ use crate::channel::{Channel, WORDS};
 use abi::Error;
 use core::ops::{Deref, DerefMut};
 
-/// Most clients of a lock.
+/// The maximum number of clients of a lock.
 pub const CLIENTS: u32 = 8;
-/// Most words that a lock can guard.
+/// The maximum number of words that a lock can guard.
 pub const MOST: usize = WORDS - HEADER;
-/// Words before the guarded ones: in a request the operation and the client, in an answer the mark.
+/// Words of a message before the words that the lock guards. A request begins with the operation and the client, an
+/// answer with the mark.
 const HEADER: usize = 3;
 
 /// The operations of a request: to lock; to unlock; to report that a client has ended.

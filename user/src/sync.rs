@@ -177,7 +177,7 @@ const HEADER: usize = 2;
 pub struct Queue(Monitor<2>);
 
 impl Queue {
-    /// Most words that a queue can have room for.
+    /// The maximum number of words that a queue can have room for.
     pub const MOST: usize = WORDS - 2 - HEADER;
 
     /// Opens the queue with the channels `first` to `first + 2`. This takes a page of the heap.

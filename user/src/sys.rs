@@ -1,6 +1,6 @@
 //! System calls: the stub, and a typed function for each call.
 
-use crate::channel::Page;
+use crate::memory::Page;
 use abi::{Call, Cause, Error, PAGE_SIZE, ThreadState};
 use core::arch::asm;
 
@@ -218,7 +218,7 @@ pub struct ThreadInfo {
     pub quota: u32,
     /// Pages that it uses, including the quotas of its children.
     pub usage: u32,
-    /// The most children that it has had at a time.
+    /// The maximum number of children that it has had at a time.
     pub children: u32,
 }
 

@@ -8,7 +8,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A counter with so many ticks a second; `None` if it is slower than the devices' clock.
+    /// A counter with `hertz` ticks a second; `None` if it is slower than the devices' clock.
     pub const fn new(hertz: u64) -> Option<Clock> {
         if hertz >= HERTZ { Some(Clock { hertz }) } else { None }
     }
@@ -23,7 +23,7 @@ impl Clock {
         (u128::from(ticks) * u128::from(HERTZ) / u128::from(self.hertz)) as u64
     }
 
-    /// The first tick at which there have been so many pulses; the last tick of all if that is too far away.
+    /// The first tick by which `pulses` pulses have passed; the largest `u64` if the tick's number does not fit.
     pub fn ticks(self, pulses: u64) -> u64 {
         let ticks = (u128::from(pulses) * u128::from(self.hertz)).div_ceil(u128::from(HERTZ));
         u64::try_from(ticks).unwrap_or(u64::MAX)

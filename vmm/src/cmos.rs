@@ -122,7 +122,7 @@ struct Time {
 }
 
 impl Time {
-    /// The time that is so many seconds after the beginning of 1970.
+    /// The time that is this many seconds after the beginning of 1970.
     fn at(seconds: u64) -> Time {
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         // Days since 1 March of the year 0. A year that begins in March has its leap day at the end.

@@ -47,7 +47,7 @@ const PAYLOAD_SIZE: usize = 0x24C;
 const HEADER_END: usize = 0x290;
 const MEMORY: usize = 0x2D0;
 
-/// Most ranges of memory.
+/// The maximum number of ranges of memory.
 const RANGES: usize = 128;
 /// Bytes of a range: address, size, kind.
 const RANGE: usize = 20;
@@ -142,7 +142,7 @@ impl<'a> Header<'a> {
         self.word(CODE_START)
     }
 
-    /// Most bytes of the command line, without the 0 at its end.
+    /// The maximum number of bytes of the command line, without the 0 at its end.
     pub fn command_line_limit(&self) -> u32 {
         self.word(COMMAND_LINE_SIZE)
     }
@@ -183,7 +183,7 @@ pub struct Memory {
     pub kind: Kind,
 }
 
-/// The memory of a PC with so many bytes of RAM: usable below 640 KiB but for the last one, and from 1 MiB on.
+/// The memory of a PC with this many bytes of RAM: usable below 640 KiB but for the last one, and from 1 MiB on.
 pub const fn pc_memory(bytes: u32) -> [Memory; 3] {
     const TOP: u64 = 0x9_FC00;
     const HIGH: u64 = 0x10_0000;
@@ -199,7 +199,7 @@ pub const fn pc_memory(bytes: u32) -> [Memory; 3] {
 pub enum Refused {
     /// More than 128 ranges of memory.
     TooManyRanges,
-    /// The command line is longer than so many bytes.
+    /// The command line is longer than this many bytes.
     CommandLineTooLong(u32),
     /// The command line is not in one usable range of memory.
     CommandLineOutside,

@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The machine has no SMAP, because with SMAP QEMU 7.2 faults when it reads the program's stack for `retf`
 /// and `iretq`.
 const PARTS: Parts = Parts { processor: "max,-smap", ..Parts::USUAL };
-/// Most differing programs of a boot that are shown in full; the others are counted.
+/// The maximum number of differing programs of a boot that are shown in full; the others are counted.
 const SHOWN: usize = 20;
 
 /// Run random programs on the kernel and on the hosted machine, and compare how they end

@@ -34,7 +34,7 @@ pub enum NameError {
     Taken,
 }
 
-/// Most characters of a name: it is part of every line about the program's end.
+/// The maximum number of characters of a name: it is part of every line about the program's end.
 const LONGEST: usize = 32;
 
 /// Names that binaries of the package cannot have: cargo's directories, crates that programs are linked with, and

@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Kind of locks in the booted kernel
     #[arg(long, value_enum)]
     lock: Option<Lock>,
-    /// Evaluate the invariant during the run: on a booted kernel every so many seconds and at the end, on the hosted
+    /// Evaluate the invariant during the run: on a booted kernel every SECONDS seconds and at the end, on the hosted
     /// machine after every 500 entries of a CPU
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", require_equals = true, value_parser = seconds)]
     check: Option<Duration>,
@@ -91,7 +91,7 @@ impl Lock {
     }
 }
 
-/// Most differences that are shown.
+/// The maximum number of differences that are shown.
 const SHOWN: usize = 20;
 
 /// Runs the programs, and judges how they ended.

@@ -31,7 +31,7 @@ pub struct Watch {
 pub enum Until {
     /// After this time.
     Time(Duration),
-    /// When programs have made so many system calls. This is checked at each checkpoint.
+    /// When programs have made this many system calls. This is checked at each checkpoint.
     Calls(u64),
 }
 

@@ -1,6 +1,8 @@
-//! Tests of the tree's documents: every link leads somewhere, and docs/reference has what the code cites.
+//! Tests of the tree's documents: every link leads somewhere, changes and quotations of code agree with the code, and
+//! docs/reference has what the code cites.
 mod diffs;
 mod markdown;
+mod quotations;
 
 use layer::catalogue::TABLE;
 use layer::invariant::{BY_THEOREMS, by_construction, facts};
@@ -21,11 +23,11 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a package lies in the tree")
 }
 
-/// The Markdown files below a directory, by their paths in it.
+/// The texts of the files below a directory whose names end with one of these extensions, by their paths in it.
 ///
 /// Built files, and files whose names begin with a dot, are not part of the tree.
-fn documents(root: &Path) -> BTreeMap<PathBuf, Document> {
-    let mut documents = BTreeMap::new();
+fn texts(root: &Path, extensions: &[&str]) -> BTreeMap<PathBuf, String> {
+    let mut texts = BTreeMap::new();
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(root.join(&directory)).expect("a directory of the tree can be read") {
@@ -36,13 +38,18 @@ fn documents(root: &Path) -> BTreeMap<PathBuf, Document> {
                 continue;
             } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                let text = fs::read_to_string(root.join(&path)).expect("a document can be read");
-                documents.insert(path, Document::read(&text));
+            } else if path.extension().is_some_and(|extension| extensions.iter().any(|&wanted| extension == wanted)) {
+                let text = fs::read_to_string(root.join(&path)).expect("a file of the tree can be read");
+                texts.insert(path, text);
             }
         }
     }
-    documents
+    texts
+}
+
+/// The Markdown files below a directory, by their paths in it.
+fn documents(root: &Path) -> BTreeMap<PathBuf, Document> {
+    texts(root, &["md"]).into_iter().map(|(path, text)| (path, Document::read(&text))).collect()
 }
 
 /// The pages of the reference.
@@ -136,8 +143,7 @@ fn a_broken_link_is_found() {
 
 #[test]
 fn every_change_that_a_page_shows_applies() {
-    for path in documents(root()).into_keys() {
-        let page = fs::read_to_string(root().join(&path)).expect("a document can be read");
+    for (path, page) in texts(root(), &["md"]) {
         assert_eq!(diffs::stale(root(), &page), [""; 0], "{}", path.display());
     }
 }
@@ -150,6 +156,23 @@ fn a_stale_change_is_found() {
         \n```diff\n--- a/file\n+++ b/file\n@@ -1,3 +1,3 @@\n one\n 2\n-three\n+3\n--- /dev/null\n+++ b/new\n\
         @@ -0,0 +1 @@\n+new\n```\n";
     assert_eq!(diffs::stale(tree.path(), page), ["file: @@ -3 +3 @@"]);
+}
+
+#[test]
+fn every_quotation_of_code_is_in_the_tree() {
+    let sources = quotations::sources(texts(root(), &["rs", "s"]).into_values());
+    // The reference has pseudocode of its own.
+    for (path, page) in texts(root(), &["md"]).into_iter().filter(|(path, _)| !path.starts_with("docs/reference")) {
+        assert_eq!(quotations::stale(&sources, &page), [""; 0], "{}", path.display());
+    }
+}
+
+#[test]
+fn a_stale_quotation_is_found() {
+    let sources = quotations::sources(["fn one() {\n    two(\n        3,\n    );\n}\n".to_owned()].into_iter());
+    let page = "\n```rust\nfn one() {\n    …\n}\n```\n\n```rust\n    two( 3,\n    );\n```\n\n```rust\n    two(4);\n```\n\
+                \n```text\nthree\n```\n\n```rust\n}\n```\n";
+    assert_eq!(quotations::stale(&sources, page), ["two(4);"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! On every CPU a guest in real mode prints a text, a character an exit, and halts.
+//! On every CPU a guest in real mode prints a text, one character with each exit, and halts.
 #![cfg_attr(not(test), no_main)]
 #![cfg(feature = "image")]
 #![no_std]

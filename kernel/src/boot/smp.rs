@@ -100,9 +100,9 @@ pub(crate) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root
 ///
 /// # Safety
 /// The block was made for this CPU.
-pub(crate) unsafe fn settle(new: NewCpu) -> &'static mut Cpu {
+pub(crate) unsafe fn install(new: NewCpu) -> &'static mut Cpu {
     let NewCpu { cpu, tables, .. } = new;
-    // SAFETY: `set_gates` is called before any CPU settles, and the gates are never freed.
+    // SAFETY: `set_gates` is called before any CPU installs its tables, and the gates are never freed.
     let gates = unsafe { &*GATES.load(Ordering::Acquire) };
     // SAFETY: the tables are this CPU's; the block is never freed; the stub and the GDT fit each other.
     unsafe {
@@ -224,7 +224,7 @@ pub(crate) extern "C" fn ap_main(new: *mut NewCpu) -> ! {
     let new = unsafe { new.read() };
     let attempt = new.attempt;
     // SAFETY: the block is this CPU's.
-    let cpu = unsafe { settle(new) };
+    let cpu = unsafe { install(new) };
     // SAFETY: the kernel's page map fits CPU 0's settings, and these are the same.
     unsafe { registers::protect() };
     match LocalApic::enable() {

@@ -170,7 +170,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, BootEr
     // SAFETY: CPU 0's stacks are mapped, and nothing uses them yet.
     let cpu = unsafe { smp::new_cpu(&mut frames, 0, apic.id(), root) }?;
     // SAFETY: the block is this CPU's.
-    let cpu = unsafe { smp::settle(cpu) };
+    let cpu = unsafe { smp::install(cpu) };
     // SAFETY: the firmware reports an I/O APIC, and no other CPU runs.
     let io_apic_lines = unsafe { io_apic::set_up(io_apic, com1, apic.id()) };
     *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, clock, io_apic_lines, protections, root });

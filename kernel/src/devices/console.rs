@@ -19,8 +19,8 @@ pub const DEBUG_PORT: u16 = 0xE9;
 /// and a port access about one.
 const TRANSMIT_TRIES: u32 = 100_000;
 
-/// Most bytes that are taken out of COM1 at a time: more than any UART holds. A broken UART may report for ever that
-/// it has bytes.
+/// The maximum number of bytes that are taken out of COM1 at a time: more than any UART holds. A broken UART may report
+/// for ever that it has bytes.
 const MOST_RECEIVED: u32 = 4096;
 
 /// The CPU that COM1 belongs to: COM1's interrupts go there.

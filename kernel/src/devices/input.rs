@@ -1,6 +1,6 @@
 //! Input that a device has received and no program has taken yet.
 
-/// Most characters that are kept: more than a person types in a second.
+/// The maximum number of characters that are kept: more than a person types in a second.
 const KEPT: usize = 1024;
 
 /// A ring of the newest characters.

@@ -37,7 +37,8 @@ pub const ROOM: usize = 16;
 /// Number of port accesses without a byte after which a sender counts as silent. An access takes about a microsecond, a
 /// byte 87.
 const SILENCE: u32 = 5_000;
-/// Most bytes that are kept from before the set-up; a line that never falls silent must not stop the boot.
+/// The maximum number of bytes that are kept from before the set-up; a line that never falls silent must not stop the
+/// boot.
 const EARLY: u32 = 1024;
 /// Number of port accesses after which a transmitter that does not become idle is given up.
 const PATIENCE: u32 = 100_000;

@@ -10,7 +10,7 @@ mod pax;
 mod tests;
 
 use core::fmt;
-use pax::Remarks;
+use pax::{Damaged, Remarks};
 use tar_no_std::{CorruptDataError, TarArchiveRef};
 
 /// Name of the boot list in the archive: the file that says which programs to start.
@@ -147,7 +147,7 @@ fn entry<'a>(bytes: &'a [u8], index: usize, remarks: &mut Remarks<'a>) -> Result
     if matches!(kind, b'x' | b'g') {
         let unusable = |why| Unusable { entry: name_of(header), why };
         let records = payload(bytes, index).ok_or(unusable(Why::TooLarge))?;
-        remarks.read(records).map_err(unusable)?;
+        remarks.read(records).map_err(|Damaged| unusable(Why::BadRemarks))?;
         // A header for all entries may not set anything that the kernel reads.
         if kind == b'g' && *remarks != Remarks::default() {
             return Err(unusable(Why::BadRemarks));

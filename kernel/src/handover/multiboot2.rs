@@ -15,7 +15,7 @@ const HEAD_BYTES: u64 = 8;
 const TAG_HEAD_BYTES: usize = 8;
 /// Alignment of a tag.
 const TAG_ALIGN: usize = 8;
-/// Most bytes of the information: far more than any loader writes.
+/// The maximum number of bytes of the information: far more than any loader writes.
 const MOST_BYTES: u32 = 16 << 20;
 
 /// Types of tags.

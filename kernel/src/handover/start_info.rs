@@ -4,10 +4,10 @@
 use crate::mm::memory_map::{Kind, MemoryMap, TooManyRegions};
 use core::ops::Range;
 
-/// Most entries of a memory map that are read: far more than any loader writes, and few enough that a damaged length is
-/// noticed soon.
+/// The maximum number of entries of a memory map that are read: far more than any loader writes, and few enough that a
+/// damaged length is noticed soon.
 pub const MOST_ENTRIES: u32 = 4096;
-/// Most bytes of a command line, its 0 byte included.
+/// The maximum number of bytes of a command line, its 0 byte included.
 pub const MOST_TEXT: u64 = 64 << 10;
 
 /// What is wrong with a start info: the boot loader's fault, unless the variant says otherwise.

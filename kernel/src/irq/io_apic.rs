@@ -15,7 +15,7 @@ const VERSION: u32 = 1;
 /// The first of the two registers of line 0; those of line `n` are `2 * n` further. The top byte of the second is the
 /// CPU's APIC number.
 const FIRST_LINE: u32 = 0x10;
-/// Most lines: a register's number has 8 bits.
+/// The maximum number of lines: a register's number has 8 bits.
 const MOST_LINES: u32 = (0x100 - FIRST_LINE) / 2;
 const MASKED: u32 = 1 << 16;
 const LEVEL: u32 = 1 << 15;

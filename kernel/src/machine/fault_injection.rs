@@ -1,6 +1,7 @@
 //! Fault injection, for images that test whether a broken state is detected. The kernel itself does not use
 //! it.
-use super::run::{Layer, own};
+use super::metal::Layer;
+use super::run::own;
 use crate::cpu::block::Cpu as Hardware;
 
 /// Breaks the state: `work` may change the state that this CPU owns in ways that are bugs of a kernel. Images use it

@@ -1,6 +1,5 @@
 //! The guest of a CPU, as the layer has it.
-use super::Metal;
-use super::run::Layer;
+use super::metal::{Layer, Metal};
 use crate::entry::stubs::take_interrupts;
 use crate::guest::exit::reason;
 use crate::guest::virtualisation::{Missing, Virtualisation};

@@ -28,9 +28,9 @@ use layer::objects::queue::root;
 use layer::objects::vmx::vmcs::FIELDS;
 
 /// Receives what is compared.
-struct Told<'a>(&'a mut dyn FnMut(Compared<'_>));
+struct Comparison<'a>(&'a mut dyn FnMut(Compared<'_>));
 
-impl Told<'_> {
+impl Comparison<'_> {
     /// A value in no map.
     fn value(&mut self, field: &str, layer: impl Into<u64>, hardware: impl Into<u64>) {
         self.leaf(field, &[], "", layer, hardware);
@@ -45,69 +45,69 @@ impl Told<'_> {
 /// Passes on each value that the layer has of the hardware of the CPU that runs this, whose state is `own`. The CPU is
 /// quiescent; `user` says that a program has just entered the kernel.
 pub(super) fn compare(own: &Own<Metal>, user: bool, tell: &mut dyn FnMut(Compared<'_>)) {
-    let told = &mut Told(tell);
-    local_apic(own, told);
-    lines(own, told);
-    serial_line(own, told);
-    programs(own, user, told);
-    host_registers(own, told);
+    let comparison = &mut Comparison(tell);
+    local_apic(own, comparison);
+    lines(own, comparison);
+    serial_line(own, comparison);
+    programs(own, user, comparison);
+    host_registers(own, comparison);
 }
 
-fn local_apic(own: &Own<Metal>, told: &mut Told<'_>) {
+fn local_apic(own: &Own<Metal>, comparison: &mut Comparison<'_>) {
     let Lapic { esr, eoi, max_lvt, enable, spurious, lint0_mask, lint1_mask, pcint_mask, ldr, error_irq, tpr, .. } =
         own.lapic;
     let state = LocalApic::here().state();
-    told.value("lapic.esr", esr, state.errors);
-    told.value("lapic.eoi", eoi, state.in_service);
-    told.value("lapic.max_lvt", max_lvt, state.last_entry);
-    told.value("lapic.enable", enable, state.enabled);
-    told.value("lapic.spurious", spurious, state.description.spurious);
-    told.value("lapic.lint0_mask", lint0_mask, state.lint0_masked);
-    told.value("lapic.lint1_mask", lint1_mask, state.description.lint1_masked);
-    told.value("lapic.pcint_mask", pcint_mask, state.counters_masked);
-    told.value("lapic.ldr", ldr, state.logical);
-    told.value("lapic.error_irq", error_irq, state.description.error);
-    told.value("lapic.tpr", tpr, state.priority);
+    comparison.value("lapic.esr", esr, state.errors);
+    comparison.value("lapic.eoi", eoi, state.in_service);
+    comparison.value("lapic.max_lvt", max_lvt, state.last_entry);
+    comparison.value("lapic.enable", enable, state.enabled);
+    comparison.value("lapic.spurious", spurious, state.description.spurious);
+    comparison.value("lapic.lint0_mask", lint0_mask, state.lint0_masked);
+    comparison.value("lapic.lint1_mask", lint1_mask, state.description.lint1_masked);
+    comparison.value("lapic.pcint_mask", pcint_mask, state.counters_masked);
+    comparison.value("lapic.ldr", ldr, state.logical);
+    comparison.value("lapic.error_irq", error_irq, state.description.error);
+    comparison.value("lapic.tpr", tpr, state.priority);
 }
 
-fn lines(own: &Own<Metal>, told: &mut Told<'_>) {
+fn lines(own: &Own<Metal>, comparison: &mut Comparison<'_>) {
     let me = LocalApic::here().id();
     // The layer leaves out what the I/O APIC has beyond its lines.
-    told.value("ioapic.max_intr", own.ioapic.max_intr + 1, io_apic::lines().min(IOAPIC_LINES));
+    comparison.value("ioapic.max_intr", own.ioapic.max_intr + 1, io_apic::lines().min(IOAPIC_LINES));
     for line in 0..=own.ioapic.max_intr {
         let Some(route) = io_apic::route(line) else { continue };
         let cell = Map::<Metal, IoApicLines>::get(&own.lines, [line]);
-        told.leaf("ioapic.lines", &[line], "irq", cell.irq, route.vector);
-        told.leaf("ioapic.lines", &[line], "enabled", cell.enabled, !route.masked && route.apic == me);
+        comparison.leaf("ioapic.lines", &[line], "irq", cell.irq, route.vector);
+        comparison.leaf("ioapic.lines", &[line], "enabled", cell.enabled, !route.masked && route.apic == me);
     }
 }
 
-fn serial_line(own: &Own<Metal>, told: &mut Told<'_>) {
+fn serial_line(own: &Own<Metal>, comparison: &mut Comparison<'_>) {
     if own.serial_exists
         && let Some(setting) = console::serial_setting()
     {
-        told.value("com1.rx_int_enable", own.com1.rx_int_enable, setting.interrupts);
-        told.value("com1.dlab", own.com1.dlab, setting.divisor);
+        comparison.value("com1.rx_int_enable", own.com1.rx_int_enable, setting.interrupts);
+        comparison.value("com1.dlab", own.com1.dlab, setting.divisor);
     }
 }
 
-fn programs(own: &Own<Metal>, user: bool, told: &mut Told<'_>) {
+fn programs(own: &Own<Metal>, user: bool, comparison: &mut Comparison<'_>) {
     let register = |thread, slot| Map::<Metal, UserContexts>::get(&own.uctxt, [thread, slot]).value;
-    told.value("interrupts in a step", false, registers::admits_interrupts());
+    comparison.value("interrupts in a step", false, registers::admits_interrupts());
     if user {
-        told.value("intr_flag", own.intr_flag, register(own.cur, slot::EFLAGS) & u64::from(FL_IF) != 0);
+        comparison.value("intr_flag", own.intr_flag, register(own.cur, slot::EFLAGS) & u64::from(FL_IF) != 0);
     }
     let (code, stack) = registers::user_selectors();
     for thread in (TOTAL_CPU + 1..NUM_PROC).filter(|&thread| root(thread) == own.cpu + 1) {
         if Map::<Metal, Containers>::get(&own.ac, [thread]).used {
             for (slot, hardware) in [(slot::CS, code), (slot::SS, stack)] {
-                told.leaf("uctxt", &[thread, slot], "", register(thread, slot), hardware);
+                comparison.leaf("uctxt", &[thread, slot], "", register(thread, slot), hardware);
             }
         }
     }
 }
 
-fn host_registers(own: &Own<Metal>, told: &mut Told<'_>) {
+fn host_registers(own: &Own<Metal>, comparison: &mut Comparison<'_>) {
     if !own.vm.set_up {
         return;
     }
@@ -115,7 +115,7 @@ fn host_registers(own: &Own<Metal>, told: &mut Told<'_>) {
         if let Some(hardware) = host::register(row.field) {
             let key = row.field as u32;
             let layer = Map::<Metal, VmcsFields>::get(&own.vmcs, [key]).value;
-            told.leaf("vmcs", &[key], "", layer, hardware);
+            comparison.leaf("vmcs", &[key], "", layer, hardware);
         }
     }
 }

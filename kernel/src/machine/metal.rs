@@ -17,6 +17,9 @@ impl Domain for Metal {
     type Place = Place;
 }
 
+/// The part of the layer's state that a CPU owns, and the shared objects.
+pub type Layer = Cpu<'static, Metal>;
+
 impl Paged for Metal {
     type Geometry = X64;
 }

@@ -13,12 +13,12 @@
 //!
 //! | field | storage | memory |
 //! |-------|------|--------|
-//! | `AC`, `kctxt`, `vmxinfo`, `vmx`, `rx_buf`, `cons_buf` | [`Array`] | a slice a CPU, cut out of kernel memory |
+//! | `AC`, `kctxt`, `vmxinfo`, `vmx`, `rx_buf`, `cons_buf` | [`Array`] | a slice for each CPU, cut out of kernel memory |
 //! | `ioapic.lines` | `Lines` | the same, and the mask of one line in the I/O APIC |
 //! | `AT` | [`Allocation`] | one slice and the bits of free frames, inside the allocation table's lock |
 //! | `tcb.next` | [`Links`] | two slices |
 //! | `syncchpool`, `mailbox` | [`Blocks`], [`Mail`] | a slice each |
-//! | `uctxt` | `UserContexts` | a slice a CPU, into which the trap stubs save |
+//! | `uctxt` | `UserContexts` | a slice for each CPU, into which the trap stubs save |
 //! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
 //! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
 //! | `HP` | [`Physical`] | users' frames |

@@ -1,7 +1,8 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
 use super::checkpoint::{self, Quiescent};
+use super::metal::{Layer, Metal, Saved};
 use super::program_table::{self, program_table};
-use super::{Metal, Saved, guest, processor, serial, set_platform, shared};
+use super::{guest, processor, serial, set_platform, shared};
 use crate::cpu::block::{Cpu as Hardware, Thread};
 use crate::cpu::trap::Entry;
 use crate::cpu::vectors::{self, page_fault};
@@ -20,7 +21,7 @@ use core::ops::ControlFlow;
 use domain::Map;
 use layer::core::constants::slot;
 use layer::core::fields::UserContexts;
-use layer::core::state::{Cpu, TrapInfo};
+use layer::core::state::TrapInfo;
 use layer::core::stuck::Stuck;
 use syscall::entry::{self, EntryStep, STEPS_AT_ONCE};
 use syscall::next::Next;
@@ -28,9 +29,6 @@ use syscall::next::Next;
 // A result of four words is moved as words; fields of different widths would be copied byte by
 // byte.
 const _: () = assert!(size_of::<Result<Next<Metal>, Stuck>>() == 16);
-
-/// The part of the layer's state that a CPU owns, and the shared objects.
-pub type Layer = Cpu<'static, Metal>;
 
 /// The state that each CPU owns, until the CPU starts and takes it.
 static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];

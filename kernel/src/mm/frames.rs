@@ -6,7 +6,8 @@ use super::memory_map::{MAX_REGIONS, MemoryMap};
 use super::range_set::{Full, RangeSet};
 use core::ops::Range;
 
-/// Most separate free ranges: all that a memory map can have, and one more for each of up to 64 exclusions.
+/// The maximum number of separate free ranges: all that a memory map can have, and one more for each of up to 64
+/// exclusions.
 const MAX_RANGES: usize = MAX_REGIONS + 64;
 
 /// Why memory could not be allocated.

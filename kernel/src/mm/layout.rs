@@ -31,5 +31,5 @@ pub const USER_FRAMES_START: u64 = GIB;
 /// End of users' frames: 3.75 GiB.
 pub const USER_FRAMES_END: u64 = 0xF000_0000;
 
-/// Most CPUs that the kernel starts.
+/// The maximum number of CPUs that the kernel starts.
 pub const MAX_CPUS: usize = 8;

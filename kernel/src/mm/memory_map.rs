@@ -4,8 +4,8 @@ use super::layout::{GIB, PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
 use super::range_set::{Full, RangeSet};
 use core::ops::Range;
 
-/// Most pieces of each kind that a map keeps. Regions that overlap or touch are one piece. PCs report fewer than 32
-/// regions, and UEFI firmware reports fewer than 128 pieces.
+/// The maximum number of pieces of each kind that a map keeps. Regions that overlap or touch are one piece. PCs report
+/// fewer than 32 regions, and UEFI firmware reports fewer than 128 pieces.
 pub const MAX_REGIONS: usize = 128;
 
 /// End of all physical addresses: no x86-64 processor has more than 52 address bits.

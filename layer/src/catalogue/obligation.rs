@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn kernel_mode_is_promised_by_the_plain_primitives_and_two_more() {
+    fn kernel_mode_is_kept_by_the_plain_primitives_and_two_more() {
         let with_mode = CLASSES.iter().filter(|class| class.obligations.contains(&Mode)).flat_map(calls);
         for name in with_mode {
             assert!(TABLE.iter().any(|row| row.name == name && row.keeps_mode()), "{name}");

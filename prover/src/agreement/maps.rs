@@ -216,7 +216,7 @@ fn natively(steps: &[Step], versions: &[u32], keys: &[[u32; 2]]) -> Vec<Leaves> 
 
 /// The symbolic reads, and the versions of the havocked rows.
 fn symbolically(steps: &[(Step, bool)], keys: &[[u32; 2]]) -> (Vec<Leaves>, Vec<u32>) {
-    let gives = RefCell::default();
+    let found = RefCell::default();
     let outcome = walk(Rc::new(Unknown), true, &|| {
         let place = Origin::START;
         let (mut maps, mut reads, mut versions) = (Maps::<Sym<X64>>::new(place), Vec::new(), Vec::new());
@@ -229,10 +229,10 @@ fn symbolically(steps: &[(Step, bool)], keys: &[[u32; 2]]) -> (Vec<Leaves>, Vec<
             maps.step(step, &mut forget, &mut reads);
         }
         reads.extend(maps.all(keys));
-        gives.replace((reads, versions));
+        found.replace((reads, versions));
     });
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-    gives.into_inner()
+    found.into_inner()
 }
 
 fn seed() -> impl Strategy<Value = Seed> {

@@ -78,7 +78,7 @@ fn symbolic_writes() -> Vec<(&'static str, Vec<u32>)> {
     writes.iter().map(|write| (write.field, key(&write.key))).collect()
 }
 
-/// The most cells of a row that are compared. Of a longer row, a sample is compared.
+/// The maximum number of cells of a row that are compared. Of a longer row, a sample is compared.
 const MOST: u32 = 256;
 
 /// The keys of `field` that begin with `row`: all of them, or the ends and a sample in between.

@@ -195,14 +195,14 @@ impl World for Nothing {
 
 /// The symbolic results of an operation. `None` if it goes out of range.
 fn symbolically(operation: &Operation<Sym<X64>>, operands: &Operands, strict: bool) -> Option<Gives> {
-    let gives = RefCell::new(None);
+    let found = RefCell::new(None);
     let outcome = walk(Rc::new(Nothing), strict, &|| {
-        *gives.borrow_mut() = Some((operation.run)(Given::new(operands)));
+        *found.borrow_mut() = Some((operation.run)(Given::new(operands)));
     });
     // Going out of range is a failed obligation in a strict proof. Otherwise it ends the path.
-    let out_of_range = gives.borrow().is_none();
+    let out_of_range = found.borrow().is_none();
     assert_eq!(outcome.failures.len(), usize::from(strict && out_of_range), "{:?}", outcome.failures);
-    gives.into_inner()
+    found.into_inner()
 }
 
 fn agree(operands: &Operands) -> Result<(), TestCaseError> {
@@ -210,8 +210,8 @@ fn agree(operands: &Operands) -> Result<(), TestCaseError> {
         let expected = (hosted.in_range)(operands).then(|| (hosted.run)(Given::new(operands)));
         for (unknown, strict) in [(false, true), (true, true), (false, false), (true, false)] {
             make_unknown(unknown);
-            let gives = symbolically(&symbolic, operands, strict);
-            prop_assert_eq!(&gives, &expected, "{}, unknown: {}, strict: {}", hosted.name, unknown, strict);
+            let found = symbolically(&symbolic, operands, strict);
+            prop_assert_eq!(&found, &expected, "{}, unknown: {}, strict: {}", hosted.name, unknown, strict);
         }
         // The operation inside a merged condition.
         let whole = RefCell::new(None);

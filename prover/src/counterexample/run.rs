@@ -20,7 +20,7 @@ use symbolic::facts::instances::assert_all_at;
 use symbolic::query::{Aim, check, in_scope};
 use symbolic::word::SymWord;
 
-/// The most rounds of asserting violated facts with one search strategy.
+/// The maximum number of rounds of asserting violated facts with one search strategy.
 const ROUNDS: u32 = 16;
 /// A violated fact is asserted at combinations of unknown keys to which the model gives the violating values. This
 /// is the maximum number of combinations.

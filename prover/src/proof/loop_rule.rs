@@ -51,7 +51,7 @@ pub(crate) fn bounded_loop<G: Geometry>(
     most: u32,
     iteration: Iteration<'_, G>,
 ) -> Result<(), Stuck> {
-    assert!(most > 0, "a loop makes a round");
+    assert!(most > 0, "a loop has an iteration");
     let at = Location::caller();
     let interference = cpu.shared.pending.interference().clone();
     let entry = Rc::new(State::of(cpu, interference.current_cpu()));

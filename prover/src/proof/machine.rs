@@ -169,11 +169,11 @@ impl<G: Geometry> Machine for Sym<G> {
         cpu: &mut Cpu<'_, Self>,
         name: &'static str,
         most: u32,
-        round: impl Fn(&mut Cpu<'_, Self>) -> Result<ControlFlow<()>, Stuck>,
+        iteration: impl Fn(&mut Cpu<'_, Self>) -> Result<ControlFlow<()>, Stuck>,
     ) -> Result<(), Stuck> {
         let rules = loops::<Self>();
         let rule = rules.iter().find(|rule| rule.name == name).expect("loops name a rule of the layer");
-        loop_rule::bounded_loop(cpu, rule, most, &round)
+        loop_rule::bounded_loop(cpu, rule, most, &iteration)
     }
 }
 

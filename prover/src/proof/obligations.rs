@@ -64,11 +64,11 @@ pub(crate) fn run_proof<G: Geometry>(
 /// A contract's modifies clause: calls its argument with each cell that may be modified.
 pub(crate) type Modifies<'a, G> = &'a dyn Fn(Cells<'_, Sym<G>>);
 
-/// The fields and scalars that the modifies clause `frame` names on some path, with their leaves or group words.
-pub(crate) fn modified_names<G: Geometry>(frame: Modifies<'_, G>) -> Vec<(&'static str, Region)> {
+/// The fields and scalars that the modifies clause `modifies` names on some path, with their leaves or group words.
+pub(crate) fn modified_names<G: Geometry>(modifies: Modifies<'_, G>) -> Vec<(&'static str, Region)> {
     let every = every_path(&|| {
         let names = RefCell::new(Vec::new());
-        frame(&mut |name, leaf, _| names.borrow_mut().push((name, leaf)));
+        modifies(&mut |name, leaf, _| names.borrow_mut().push((name, leaf)));
         names.into_inner()
     });
     let mut names = every.concat();
@@ -78,8 +78,8 @@ pub(crate) fn modified_names<G: Geometry>(frame: Modifies<'_, G>) -> Vec<(&'stat
 }
 
 /// Checks that the modifies clause names the object of every lock that was taken, because interference may change it.
-pub(crate) fn locks_are_modified<G: Geometry>(frame: Modifies<'_, G>, interference: &Interference<G>) -> bool {
-    let names = modified_names::<G>(frame);
+pub(crate) fn locks_are_modified<G: Geometry>(modifies: Modifies<'_, G>, interference: &Interference<G>) -> bool {
+    let names = modified_names::<G>(modifies);
     let missing =
         interference.taken.borrow().iter().copied().find(|object| !names.iter().any(|(name, _)| is_part(name, object)));
     if let Some(object) = missing {
@@ -108,7 +108,7 @@ pub(crate) fn discharge_guarantees<G: Geometry>(interference: &Interference<G>) 
 }
 
 /// Proves that each written cell is covered by the modifies clause, or keeps its value.
-pub(crate) fn prove_modifies<G: Geometry>(frame: Modifies<'_, G>, before: &State<G>, after: &State<G>) -> bool {
+pub(crate) fn prove_modifies<G: Geometry>(modifies: Modifies<'_, G>, before: &State<G>, after: &State<G>) -> bool {
     let mut proved = true;
     for write in engine(|e| e.path.writes.clone()) {
         let written: Vec<SymWord> = write.key.iter().map(|&word| SymWord(word)).collect();
@@ -117,7 +117,7 @@ pub(crate) fn prove_modifies<G: Geometry>(frame: Modifies<'_, G>, before: &State
         };
         let clause = || format!("{} at {}:{}", clause::leaf(write.field, write.leaf), write.at.file(), write.at.line());
         proved &= in_scope(|| {
-            let allowed = goal(&|| modifies_has::<G>(frame, &names_it));
+            let allowed = goal(&|| modifies_has::<G>(modifies, &names_it));
             prove(engine(|e| e.arena.implies(write.changes, allowed)), clause)
         });
     }
@@ -127,19 +127,19 @@ pub(crate) fn prove_modifies<G: Geometry>(frame: Modifies<'_, G>, before: &State
             continue;
         }
         proved &= in_scope(|| {
-            let allowed = goal(&|| modifies_has::<G>(frame, &|field, _, _| field == name));
+            let allowed = goal(&|| modifies_has::<G>(modifies, &|field, _, _| field == name));
             prove(engine(|e| e.arena.or(same, allowed)), || clause::scalar(name))
         });
     }
     proved
 }
 
-/// Whether the modifies clause `frame` has a cell that `wanted` accepts, by field, leaf and key.
+/// Whether the modifies clause `modifies` has a cell that `wanted` accepts, by field, leaf and key.
 pub(crate) fn modifies_has<G: Geometry>(
-    frame: Modifies<'_, G>,
+    modifies: Modifies<'_, G>,
     wanted: &dyn Fn(&str, Region, &[SymWord]) -> bool,
 ) -> bool {
     let mut has = false;
-    frame(&mut |field, leaf, key| has = has || wanted(field, leaf, key));
+    modifies(&mut |field, leaf, key| has = has || wanted(field, leaf, key));
     has
 }

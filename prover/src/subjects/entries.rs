@@ -36,9 +36,9 @@ use syscall::effect::{EntryArguments, Made};
 use syscall::next::{Next, Parent};
 use syscall::table::KernelEntry;
 
-/// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all registers
-/// and all answers of the machine. The entry never gets stuck, H, L, D and E hold afterwards, and the continuation can
-/// run. Counterexamples are replayed with `hosted`, the same row on the hosted machine.
+/// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all
+/// registers and all answers of the machine. The entry never gets stuck, H, L, D and E hold afterwards, and the
+/// continuation can run. Counterexamples are run with `hosted`, the same row on the hosted machine.
 pub fn prove_entry<G: Geometry>(row: &KernelEntry<Sym<G>>, hosted: &KernelEntry<Sim>) -> Outcome {
     let mut whole = Outcome::default();
     for parent in [Parent::Program, Parent::Main] {
@@ -97,16 +97,16 @@ fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) 
 
 /// Walks the path of a failure again, with the code of the called primitives. Returns the failures that were
 /// confirmed by a run, or why none could be confirmed.
-fn walk_again<G: Geometry>(again: Inlining, called: Callee, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
-    let again = Rc::new(again);
-    engine(|e| e.settings.inlining = Some(again.clone()));
+fn walk_again<G: Geometry>(inlining: Inlining, called: Callee, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
+    let inlining = Rc::new(inlining);
+    engine(|e| e.settings.inlining = Some(inlining.clone()));
     let found = run_proof::<G>(InvariantSet::Entry, &|state, assumed, outcome| {
         let hosted = HostedCall { called, invariants: InvariantSet::Entry, start: assumed.clone() };
         engine(|e| e.settings.runner = Ok(Rc::new(hosted)));
         path(state, assumed, outcome);
     });
     engine(|e| e.settings.inlining = None);
-    match again.unconfirmed() {
+    match inlining.unconfirmed() {
         Some(why) if found.failures.is_empty() => Err(why),
         _ => Ok(found.failures),
     }
@@ -176,8 +176,8 @@ fn path_of_entry<G: Geometry>(
         any: some,
     };
     prove_clause(clause::ENSURES, proved, &|| (row.effect.ensures)(&made));
-    let frame = |may: Cells<'_, Sym<G>>| (row.effect.modifies)(&made, may);
-    if prove_modifies(&frame, state, &after) && locks_are_modified(&frame, &interference) {
+    let modifies = |may: Cells<'_, Sym<G>>| (row.effect.modifies)(&made, may);
+    if prove_modifies(&modifies, state, &after) && locks_are_modified(&modifies, &interference) {
         note(proved, clause::MODIFIES.to_string());
     }
     prove_facts(&after, &interference.latest(), |fact| InvariantSet::Derived.includes(fact), proved);

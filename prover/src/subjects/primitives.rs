@@ -211,10 +211,10 @@ fn path_of_primitive<G: Geometry>(
         Transition { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
     let ensures = || specifying(clause::ENSURES, || (contract.ensures)(&step));
     prove_clause(clause::ENSURES, proved, &ensures);
-    let frame = |may: Cells<'_, Sym<G>>| (contract.modifies)(&step, may);
+    let modifies = |may: Cells<'_, Sym<G>>| (contract.modifies)(&step, may);
     // Programs and guests run between two entries of the kernel.
     if matches!(primitive.kind, Kind::Accessor | Kind::GuestAccessor) {
-        let named = modified_names::<G>(&frame);
+        let named = modified_names::<G>(&modifies);
         let is_kept = || read::<Sym<G>>().iter().all(|read| named.iter().all(|(field, _)| *field != read.field));
         prove_clause(clause::ENTRY_FACTS, proved, &is_kept);
     }
@@ -225,15 +225,15 @@ fn path_of_primitive<G: Geometry>(
     };
     let at_locks =
         Transition { before: state.view(), after: state.view(), arguments: &arguments, answer: &given, any: some };
-    let frame_at_locks = |may: Cells<'_, Sym<G>>| (contract.modifies)(&at_locks, may);
-    if prove_modifies(&frame, state, &after) && locks_are_modified(&frame_at_locks, &interference) {
+    let modifies_at_locks = |may: Cells<'_, Sym<G>>| (contract.modifies)(&at_locks, may);
+    if prove_modifies(&modifies, state, &after) && locks_are_modified(&modifies_at_locks, &interference) {
         note(proved, clause::MODIFIES.to_string());
     }
-    let promised = contract.events;
-    let events = || interference.history.logs(|log| specifying(clause::EVENTS, || promised(&step, log)));
+    let is_logged = contract.events;
+    let events = || interference.history.logs(|log| specifying(clause::EVENTS, || is_logged(&step, log)));
     prove_clause(clause::EVENTS, proved, &events);
     prove_clause(clause::EFFECT_OWN, proved, &|| interference.history.owns(&after));
-    let writes_nothing = || modified_names::<G>(&frame).is_empty() && interference.taken.borrow().is_empty();
+    let writes_nothing = || modified_names::<G>(&modifies).is_empty() && interference.taken.borrow().is_empty();
     shown.changed.set(shown.changed.get() || !writes_nothing() || interference.history.logged() > 0);
     in_scope(|| {
         suppose_required();

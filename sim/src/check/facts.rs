@@ -45,7 +45,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The most keys that a violation names in one row, for at most [`MOST_ROWS`] rows.
+/// The maximum number of keys that a violation names in one row, for at most [`MOST_ROWS`] rows.
 const MOST_OF_A_ROW: usize = 8;
 /// The most rows in a violation. A row has the keys with the same first coordinate.
 const MOST_ROWS: usize = 16;

@@ -159,9 +159,9 @@ impl Subject<'_> {
             Ok((Ok(outs), replayed)) => {
                 let logged: Vec<_> = log.iter().map(|entry| entry.event).zip(outs).collect();
                 let mine = log.iter().all(|entry| entry.cpu == step.before.own.cpu);
-                let promised = mine && holds(|| (self.contract.events)(step, &logged));
+                let allowed = mine && holds(|| (self.contract.events)(step, &logged));
                 let differences = replayed.differences(&after.objects(), &log).into_iter().map(Broken::Effect);
-                (!promised).then(shown).into_iter().chain(differences).collect()
+                (!allowed).then(shown).into_iter().chain(differences).collect()
             }
             Ok((Err(difference), _)) => vec![shown(), Broken::Effect(difference)],
             Err(_) => vec![shown()],

@@ -11,7 +11,7 @@ use layer::spec::contract::{Cells, Contract, Region, Transition, covers};
 use layer::spec::view::View;
 use std::any::Any;
 
-/// The most cells that are reported for one field.
+/// The maximum number of cells that are reported for one field.
 const MOST: usize = 8;
 
 /// The modifies clause of a call: field or scalar, leaf, and the first words of the key.

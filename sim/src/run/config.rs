@@ -24,7 +24,7 @@ pub enum Checking {
     /// On every CPU, at the end of the run.
     #[default]
     AtEnd,
-    /// At the end, and on a CPU after every so many entries into the kernel.
+    /// At the end, and on each CPU each time after this many entries into the kernel.
     Every(u64),
 }
 

@@ -184,8 +184,8 @@ proptest! {
     }
 }
 
-/// Three senders; the second and the third one sleep. The first receive wakes the second sender. Before that sender runs,
-/// there is a second receive, and after the woken senders have sent, a third one.
+/// Three senders; the second and the third one sleep. The first receive wakes the second sender. Before that sender
+/// runs, there is a second receive, and after the woken senders have sent, a third one.
 ///
 /// Returns the number of words of each receive, and the received words. If the word is 12, the third sender was woken
 /// too early.
@@ -247,7 +247,7 @@ proptest! {
     #[test]
     fn d08_one_holder_within_its_budget(steps in prop::collection::vec((0..8usize, any::<bool>()), 1..250)) {
         let mut cpus = clients(8);
-        let mut stages = [Continuation::Idle; 8];
+        let mut continuations = [Continuation::Idle; 8];
         // The holder of the lock, and the remaining budget of its section, both as in the
         // reference.
         let mut holder: Option<(usize, u32)> = None;
@@ -255,9 +255,9 @@ proptest! {
         for (me, sends) in steps {
             let cpu = &mut cpus[me];
             let client = 8 * (me as u32 + 1) + 1;
-            match stages[me] {
+            match continuations[me] {
                 Continuation::Idle | Continuation::Sleeps => {
-                    let woken = stages[me] == Continuation::Sleeps;
+                    let woken = continuations[me] == Continuation::Sleeps;
                     if woken && next(cpu) != client {
                         continue;
                     }
@@ -271,7 +271,7 @@ proptest! {
                     }
                     acquire_lock_chan(cpu, Q).unwrap();
                     holder = Some((me, 10 - 1));
-                    stages[me] = match (woken, sends) {
+                    continuations[me] = match (woken, sends) {
                         (true, _) => Continuation::Fills,
                         (false, true) => Continuation::Sends,
                         (false, false) => Continuation::Receives,
@@ -279,7 +279,7 @@ proptest! {
                 }
                 Continuation::Sends => {
                     let reserved = reserve(cpu);
-                    stages[me] = if reserved { Continuation::Fills } else { Continuation::Sleeps };
+                    continuations[me] = if reserved { Continuation::Fills } else { Continuation::Sleeps };
                     // A sleep needs two events of the section, and ends it.
                     prop_assert!(reserved || holder.is_some_and(|(_, budget)| budget >= 2));
                     holder = holder.filter(|_| reserved);
@@ -289,13 +289,13 @@ proptest! {
                     fill(cpu, 1, Protocol::Told);
                     let (_, budget) = holder.take().unwrap();
                     prop_assert!(budget > 1);
-                    (stages[me], sent) = (Continuation::Idle, sent + 1);
+                    (continuations[me], sent) = (Continuation::Idle, sent + 1);
                 }
                 Continuation::Receives => {
                     if take(cpu, 1, Protocol::Told).is_some() {
                         received.extend(read(cpu, THERE, 1));
                     }
-                    (stages[me], holder) = (Continuation::Idle, None);
+                    (continuations[me], holder) = (Continuation::Idle, None);
                 }
             }
             let lock = cpus[me].shared.channels.inspect().lock_of(Q.0);

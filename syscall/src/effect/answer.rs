@@ -1,6 +1,6 @@
 //! The postcondition of a call that returns to its caller at once, except for those of a monitor.
 use super::interaction::Interaction;
-use super::{By, Made, is_in_window};
+use super::made::{By, Made, is_in_window};
 use crate::system::{Question, System};
 use abi::{Call, Error, ThreadState};
 use domain::{Flag, Map};
@@ -14,7 +14,7 @@ use layer::objects::page_table::spec::mapped;
 pub(super) const RESULTS: [u32; 5] = [slot::EBX, slot::R10, slot::EDX, slot::ESI, slot::EDI];
 
 impl<M: System + Spec> Made<'_, M> {
-    /// The call succeeded with so many results, or was refused. All of the caller's other registers are those of the call.
+    /// The call succeeded with this many results, or was refused. All of the caller's other registers are those of the call.
     pub(super) fn keeps_all_but(&self, by: By, results: usize) -> bool {
         let has_results = self.ended_with(Error::Succ);
         (has_results && RESULTS[..results].iter().any(|&slot| self.any == slot)) || self.keeps(by, &[slot::EAX])

@@ -1,5 +1,5 @@
 //! The cells that kernel entries may write: parts of their modifies clauses.
-use super::Made;
+use super::made::Made;
 use crate::system::System;
 use layer::core::constants::*;
 use layer::core::machine::{Machine, Spec};

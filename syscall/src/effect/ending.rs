@@ -1,7 +1,7 @@
 //! Modifies clauses and postconditions about the ends of processes: `exited`, `wait`, and a kill.
 use super::cells::{lock_of_channel, registers, sleep, trap};
 use super::interaction::Interaction;
-use super::{By, Effect, Made};
+use super::made::{By, Effect, Made};
 use crate::continuation::Continuation;
 use crate::next::Next;
 use crate::process::STEPS_AT_ONCE;

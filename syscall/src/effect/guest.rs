@@ -1,7 +1,7 @@
 //! Modifies clauses and postconditions of a monitor's calls, and of a guest's exit.
 use super::answer::RESULTS;
 use super::cells::{mode, page_of, registers, switch};
-use super::{By, Effect, Made};
+use super::made::{By, Effect, Made};
 use crate::continuation::Continuation;
 use crate::next::Next;
 use crate::system::System;

@@ -1,7 +1,7 @@
 //! Modifies clauses and postconditions of `send` and `recv`, as system calls and as continuations.
 use super::cells::{lock_of_channel, page_of, sleep, trap};
 use super::interaction::Interaction;
-use super::{By, Effect, Made};
+use super::made::{By, Effect, Made};
 use crate::continuation::Continuation;
 use crate::next::Next;
 use crate::system::System;

@@ -1,7 +1,7 @@
 //! Modifies clauses and postconditions about new processes: `spawn`, the main thread, and the load of an image.
 use super::cells::{child, page_of, switch, trap};
 use super::interaction::Interaction;
-use super::{By, Effect, Made, is_in_window};
+use super::made::{By, Effect, Made, is_in_window};
 use crate::continuation::Continuation;
 use crate::next::{Load, Next, Parent};
 use crate::system::{Event, Image, System};

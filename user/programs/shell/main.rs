@@ -33,7 +33,7 @@ fn main() -> Result<(), Error> {
         print!("{PROMPT}");
         while !ends_line(&mut editor, shell.keys.next()?) {}
         match shell.obey(editor.line()) {
-            Ok(Then::GoOn | Then::Stop) => {}
+            Ok(Then::Continue | Then::Stop) => {}
             Ok(Then::Halt) => break,
             Err(error) => println!("refused: {}", reason(error)),
         }
@@ -54,7 +54,7 @@ struct Shell {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     /// Run the next command.
-    GoOn,
+    Continue,
     /// Read the next line: a repeated command is not repeated further.
     Stop,
     /// End the shell.
@@ -64,7 +64,7 @@ enum Then {
 impl From<Waited> for Then {
     fn from(waited: Waited) -> Then {
         match waited {
-            Waited::Ended => Then::GoOn,
+            Waited::Ended => Then::Continue,
             Waited::Interrupted => Then::Stop,
         }
     }
@@ -78,7 +78,7 @@ impl Shell {
     fn obey(&mut self, line: &str) -> Result<Then, Error> {
         let command = match Command::parse(line) {
             Ok(Some(command)) => command,
-            Ok(None) => return Ok(Then::GoOn),
+            Ok(None) => return Ok(Then::Continue),
             Err(problem) => {
                 println!("{problem}");
                 return Ok(Then::Stop);
@@ -105,14 +105,14 @@ impl Shell {
             Command::Recv { channel } => receive(self.channel.at(channel)?)?,
             Command::Halt => return Ok(Then::Halt),
         }
-        Ok(Then::GoOn)
+        Ok(Then::Continue)
     }
 
     /// Carries out a line `count` times, or until it is refused or interrupted.
     fn repeat(&mut self, count: u32, line: &str) -> Result<Then, Error> {
         for _ in 0..count {
             let then = self.obey(line)?;
-            if then != Then::GoOn {
+            if then != Then::Continue {
                 return Ok(then);
             }
             if self.keys.interrupted()? {
@@ -121,7 +121,7 @@ impl Shell {
             }
             self.jobs.report();
         }
-        Ok(Then::GoOn)
+        Ok(Then::Continue)
     }
 }
 

@@ -78,7 +78,7 @@ fn quota_with(left: u32) -> u32 {
     quota::frames_at_start() + 1 + left
 }
 
-/// Starts a copy that has so many pages left at its start.
+/// Starts a copy that has this many pages left at its start.
 fn start((role, left): (&str, u32)) -> Result<u32, Failure> {
     let child = args::spawn(SELF, quota_with(left), &[role]);
     child.map_err(|error| Failure::Unexpected { what: "a copy that fits", got: Err(error) })

@@ -78,7 +78,7 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Makes a virtual machine with so many pages of memory, which begin zeroed.
+    /// Makes a virtual machine with this many pages of memory, all zero.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl Vm {
         &self.exits
     }
 
-    /// Runs the guest until it ends, at most for so many milliseconds if there is a limit.
+    /// Runs the guest until it ends, at most for this many milliseconds if there is a limit.
     ///
     /// # Errors
     ///

@@ -197,7 +197,7 @@ pub const OPERATIONS: &[Operation] = &[
     figure("kill_100", "the same for a child with 100 more pages", Boot::Life),
     figure("kill_9", "the same for a child with 8 children, all asleep", Boot::Life),
     latency("latency_puts", 500, "the longest that an interrupt waits: a page is written to the console, in one step"),
-    latency("latency_spawn", 1_200, "the same: an image of 490 pages is loaded, a page a step"),
+    latency("latency_spawn", 1_200, "the same: an image of 490 pages is loaded, one page in each step"),
     latency(
         "latency_exit",
         2_000,
@@ -211,7 +211,7 @@ pub const OPERATIONS: &[Operation] = &[
     ),
     latency("latency_kill", 2_000, "the same: such a program is killed while it sleeps"),
     latency("latency_kill_72", 1_500, "the same: 8 children with 8 children each are killed, where 503 threads sleep"),
-    latency("latency_wake", 300, "the same: 431 threads that sleep are woken, one a step, and sleep again"),
+    latency("latency_wake", 300, "the same: 431 threads that sleep are woken, one in each step, and sleep again"),
     figure("vm_start", "a guest is set up in real mode, until its first exit, by CPUID, is answered", Boot::Guest),
     figure("vm_run", "hvm_run_vm: a guest runs, exits at once by CPUID, and its monitor continues", Boot::Guest),
     Operation {

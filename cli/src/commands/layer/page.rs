@@ -141,7 +141,7 @@ fn card(entry: &Entry) -> Markup {
             p.badges { (badges(written)) }
             p { (prose(&written.description)) }
             dl {
-                (guard(written))
+                (requires(written))
                 (row("reads", "r", &effects.reads))
                 @if !effects.asks.is_empty() {
                     dt { "asks the machine" }
@@ -188,12 +188,12 @@ fn badges(written: &Written) -> Markup {
 }
 
 /// The requirements of a primitive: in words, and as found by running it symbolically.
-fn guard(written: &Written) -> Markup {
+fn requires(written: &Written) -> Markup {
     html! {
-        dt { "guard" }
+        dt { "requires" }
         dd {
             @if written.effects.stuck.is_empty() { span.quiet { "none: it is never stuck" } }
-            @for (stuck, says) in &written.effects.stuck { code.stuck tabindex="0" title=(says) { (stuck) } " " }
+            @for (stuck, description) in &written.effects.stuck { code.stuck tabindex="0" title=(description) { (stuck) } " " }
             @if !written.errors.is_empty() { div.words { (prose(&written.errors)) } }
         }
     }

@@ -145,10 +145,10 @@ fn try_sample(names: &[&str], every: u16) -> Result<Counts, Error> {
 /// The page of the proved properties.
 const DOCUMENT: &str = "docs/proved.md";
 
-/// Proves everything without the cache, and prints what is not proved. Counts the rows that are proved, and whether the
+/// Proves everything, by the cache if `cached`, and prints what is not proved. Counts the rows that are proved, and whether the
 /// page of the proved properties is up to date.
-pub fn prove_all() -> Result<Counts, Error> {
-    let report = prove(&Arguments { no_cache: true, ..Arguments::default() })?;
+pub fn prove_all(cached: bool) -> Result<Counts, Error> {
+    let report = prove(&Arguments { no_cache: !cached, ..Arguments::default() })?;
     print::failures(&report);
     let page = workspace::root().join(DOCUMENT);
     let written = std::fs::read_to_string(&page).map_err(Error::file("read", &page))?;

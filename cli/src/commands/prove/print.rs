@@ -6,7 +6,7 @@ use prover::{
     Trial, WeakeningReport, WeakeningTrial,
 };
 
-/// Most cells of a state that are printed; the JSON file has all of them.
+/// The maximum number of cells of a state that are printed; the JSON file has all of them.
 const MOST_CELLS: usize = 40;
 
 /// Prints the table, what is not proved, the summary and, on request, the assumptions.
@@ -63,8 +63,8 @@ pub fn page(page: &Page) {
 
 /// Prints how many branches are taken both ways and one way, and which of the latter are not explained.
 pub fn branches(coverage: &Branches) {
-    let says = if coverage.is_explained() { "all explained" } else { "NOT ALL EXPLAINED" };
-    println!("branches: {} taken both ways, {} one way ({says})", coverage.both, coverage.one.len());
+    let verdict = if coverage.is_explained() { "all explained" } else { "NOT ALL EXPLAINED" };
+    println!("branches: {} taken both ways, {} one way ({verdict})", coverage.both, coverage.one.len());
     for branch in coverage.one.iter().filter(|branch| branch.reason.is_none()) {
         println!("    {} is never {}", branch.at, branch.never);
     }
@@ -114,9 +114,9 @@ pub fn failures(report: &Report) {
     for row in report.rows() {
         for part in &row.parts {
             for failure in &part.failures {
-                let ground = part.invariants.map_or_else(String::new, |set| format!(" from {}", set.word()));
+                let from = part.invariants.map_or_else(String::new, |set| format!(" from {}", set.word()));
                 println!(
-                    "{}: {} ({:?}{ground}, {} page tables)",
+                    "{}: {} ({:?}{from}, {} page tables)",
                     row.name, failure.clause, failure.reason, part.geometry
                 );
                 print(failure);

@@ -33,10 +33,10 @@ pub struct Arguments {
     /// Duration
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     seconds: Duration,
-    /// Run until so many system calls were made, instead of for a fixed time
+    /// Run until this many system calls were made, instead of for a fixed time
     #[arg(long, value_name = "NUMBER", conflicts_with = "seconds")]
     calls: Option<u64>,
-    /// Only for `life`: run until so many children have ended; then all pages must be free as
+    /// Only for `life`: run until this many children have ended; then all pages must be free as
     /// before
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["seconds", "calls"], value_parser = clap::value_parser!(u32).range(1..))]
     processes: Option<u32>,
@@ -194,7 +194,7 @@ fn is_first(thread: u32) -> bool {
     abi::parent(thread).is_some_and(|starter| abi::parent(starter).is_none())
 }
 
-/// Most problems that are shown.
+/// The maximum number of problems that are shown.
 const SHOWN: usize = 20;
 
 /// Keeps the kernel busy, and prints the result.

@@ -26,6 +26,11 @@ const MINIMUM_VERSION: &[&str] = &[
     "clippy::incompatible_msrv",
 ];
 
+/// Checks that `cargo fmt` would change nothing.
+pub fn format() -> Result<Counts, Error> {
+    lint("no change by cargo fmt", &["fmt", "--all", "--check"], &[])
+}
+
 /// Runs the lints. The checks of clippy are built beside those of `cargo check`, with the same dependencies.
 pub fn lint_all() -> Result<Counts, Error> {
     let documentation = lint("no warnings of cargo doc", DOCUMENTATION, NO_WARNINGS)?;

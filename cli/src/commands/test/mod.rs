@@ -35,6 +35,10 @@ pub struct Arguments {
     /// Steps to run [default: all, in this order: setup, tests, lints, loom, proofs, mutants, pages, boots, bench, programs, calls, fuzz-x86, storm, shell, linux]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
+    /// Run only what takes less than two minutes: the format, the proofs with cached answers, and the programs on the
+    /// hosted machine
+    #[arg(long, conflicts_with = "steps")]
+    quick: bool,
 }
 
 /// A step of the test.
@@ -66,6 +70,13 @@ const STEPS: &[Step] = &[
     Step { key: "linux", name: "Linux as a guest", run: linux::boot_everywhere },
 ];
 
+/// The steps of `--quick`. They build nothing but the programs, and need nothing but Rust.
+const QUICK: &[Step] = &[
+    Step { key: "format", name: "the format of the code", run: lints::format },
+    Step { key: "proofs", name: "proofs, with cached answers", run: cached_proofs },
+    Step { key: "hosted", name: "programs on the hosted machine", run: || hosted(&[]) },
+];
+
 /// Runs the chosen steps, and prints their results.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let Some(name) = arguments.steps.iter().find(|name| STEPS.iter().all(|step| step.key != **name)) {
@@ -73,7 +84,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return Err(Error::Unknown { kind: "step", name: name.clone(), known: known.join(", ") });
     }
     let is_wanted = |step: &&Step| arguments.steps.is_empty() || arguments.steps.iter().any(|name| name == step.key);
-    let wanted: Vec<&Step> = STEPS.iter().filter(is_wanted).collect();
+    let steps = if arguments.quick { QUICK } else { STEPS };
+    let wanted: Vec<&Step> = steps.iter().filter(is_wanted).collect();
     let mut all = Vec::new();
     for (number, Step { key, name, run }) in (1..).zip(&wanted) {
         println!("[{number}/{}] {name}", wanted.len());
@@ -112,7 +124,12 @@ fn loom() -> Result<Counts, Error> {
 
 /// The proofs, and the pages that are made from the layer's code.
 fn proofs() -> Result<Counts, Error> {
-    Ok([prove::prove_all()?, layer::check_picture()?].into_iter().sum())
+    Ok([prove::prove_all(false)?, layer::check_picture()?].into_iter().sum())
+}
+
+/// The proofs; queries that have been answered before are not asked again.
+fn cached_proofs() -> Result<Counts, Error> {
+    prove::prove_all(true)
 }
 
 /// The boots, as `cairn boots` runs them.
@@ -232,24 +249,32 @@ fn twice() -> Result<Counts, Error> {
     Ok(Counts::one("guests beside other programs", problems.is_empty()))
 }
 
+/// Judges a run of the named programs, or of the usual ones, on a machine.
+fn judge(names: &[String], machine: &str, job: &Job, ran: &Ran) -> Counts {
+    let what = if names.is_empty() { "programs".to_owned() } else { format!("copies of {}", names.join(", ")) };
+    let problems = job.problems(ran);
+    match problems.first() {
+        None => println!("  passed   {machine}: all {} {what} ended as expected", ran.ended()),
+        Some(problem) => println!("  FAILED   {machine}: {problem}, and {} more differences", problems.len() - 1),
+    }
+    Counts::one(format!("{what}, {machine}"), problems.is_empty())
+}
+
+/// Runs programs on the hosted machine.
+fn hosted(names: &[String]) -> Result<Counts, Error> {
+    let job = Job::new(names, Machine::without_guests(CPUS))?;
+    let ran = job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?;
+    Ok(judge(names, "hosted machine", &job, &ran))
+}
+
 /// Runs programs on all machines.
 fn everywhere(names: &[String]) -> Result<Counts, Error> {
-    let what = if names.is_empty() { "programs".to_owned() } else { format!("copies of {}", names.join(", ")) };
-    let judge = |machine: &str, job: &Job, ran| {
-        let problems = job.problems(&ran);
-        match problems.first() {
-            None => println!("  passed   {machine}: all {} {what} ended as expected", ran.ended()),
-            Some(problem) => println!("  FAILED   {machine}: {problem}, and {} more differences", problems.len() - 1),
-        }
-        Counts::one(format!("{what}, {machine}"), problems.is_empty())
-    };
-    let job = Job::new(names, Machine::without_guests(CPUS))?;
-    let mut counts = vec![judge("hosted machine", &job, job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?)];
+    let mut counts = vec![hosted(names)?];
     let job = Job::new(names, Machine::with_guests(CPUS))?;
     for emulator in [Emulator::Qemu, Emulator::Bochs] {
         counts.push(if emulator.is_there() {
             let ran = job.booted(&Boot { emulator, timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?;
-            judge(&emulator.to_string(), &job, ran)
+            judge(names, &emulator.to_string(), &job, &ran)
         } else {
             println!("  skipped  {emulator}: it is not installed");
             Counts::SKIPPED

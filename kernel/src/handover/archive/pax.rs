@@ -1,6 +1,8 @@
 //! Pax headers: additional data about the entry that follows.
 
-use super::Why;
+/// The contents of a pax header are damaged.
+#[derive(Debug)]
+pub(super) struct Damaged;
 
 /// The parts of a pax header that matter here; others, such as times, are ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -18,14 +20,14 @@ impl<'a> Remarks<'a> {
     /// includes the line feed.
     ///
     /// # Errors
-    /// [`Why::BadRemarks`].
-    pub fn read(&mut self, mut records: &'a [u8]) -> Result<(), Why> {
+    /// [`Damaged`] if they are none.
+    pub fn read(&mut self, mut records: &'a [u8]) -> Result<(), Damaged> {
         while !records.is_empty() {
-            let (key, value, rest) = record(records).ok_or(Why::BadRemarks)?;
+            let (key, value, rest) = record(records).ok_or(Damaged)?;
             records = rest;
             match key {
                 b"path" | b"GNU.sparse.name" => self.path = Some(value),
-                b"size" => self.size = Some(number(value).ok_or(Why::BadRemarks)?),
+                b"size" => self.size = Some(number(value).ok_or(Damaged)?),
                 _ => {}
             }
             self.sparse |= key.starts_with(b"GNU.sparse.");

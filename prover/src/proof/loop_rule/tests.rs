@@ -76,9 +76,9 @@ fn count(cpu: &mut Cpu<'_, Symbolic>) -> Result<ControlFlow<()>> {
 fn run(
     cpu: &mut Cpu<'_, Symbolic>,
     rule: LoopRule<Symbolic>,
-    round: fn(&mut Cpu<'_, Symbolic>) -> Result<ControlFlow<()>>,
+    iteration: fn(&mut Cpu<'_, Symbolic>) -> Result<ControlFlow<()>>,
 ) -> Result<Answer<Symbolic>> {
-    bounded_loop(cpu, &rule, 1000, &round)?;
+    bounded_loop(cpu, &rule, 1000, &iteration)?;
     get_cpu_id(cpu).map(Answer::Word)
 }
 

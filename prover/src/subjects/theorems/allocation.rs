@@ -61,9 +61,9 @@ fn path<G: Geometry>(state: &Rc<State<G>>, assumed: &Rc<Assumed>, outcome: &mut 
             }
     });
     let ghost = after.view().ghost;
-    let mut prove = |says: &str, holds: &dyn Fn() -> bool| {
-        if prove_once(|| says.to_string(), holds) {
-            note(&mut outcome.clauses, says.to_string());
+    let mut prove = |description: &str, holds: &dyn Fn() -> bool| {
+        if prove_once(|| description.to_string(), holds) {
+            note(&mut outcome.clauses, description.to_string());
         }
     };
     prove(data, &|| page == 0 || matches!(ghost.pperm.get([page]), FrameUse::Alloc));

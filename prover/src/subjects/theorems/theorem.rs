@@ -13,9 +13,9 @@ pub struct Theorem {
 }
 
 /// Proves one clause of a theorem, for all keys below `bounds`.
-pub(super) fn clause(outcome: &mut Outcome, says: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) {
-    if prove_for_all(says, bounds, holds) {
-        note(&mut outcome.clauses, says.to_string());
+pub(super) fn clause(outcome: &mut Outcome, description: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) {
+    if prove_for_all(description, bounds, holds) {
+        note(&mut outcome.clauses, description.to_string());
     }
 }
 

@@ -115,7 +115,7 @@ pub struct DumpRow {
 
 /// The longest name.
 const LONGEST_NAME: u64 = 64;
-/// The most leaves of a value, and the most words of a row.
+/// The maximum numbers of leaves of a value, and of words of a row.
 const MOST: u64 = 64;
 
 /// A reader of numbers and texts.
