@@ -19,8 +19,10 @@ impl fmt::Display for Page {
             this order; each of these five without a result is unchanged or 0. RCX and R11 are destroyed; all other\n\
             registers are unchanged. The library has a function for each call: in `user::guest` for the calls of a monitor\n\
             (11 to 25, 40 and 41), in `user::sys` for all others.\n\n\
-            It is proved that a call touches, besides the caller's registers, only what its entry lists. It is also proved\n\
-            that no arguments get the kernel stuck.\n",
+            It is proved that a call touches, besides the caller's registers, only what its entry lists, and that no\n\
+            arguments get the kernel stuck. What each description says is proved too, as one relation between the state\n\
+            before, the arguments, the machine's answers, the state after, the results, and who runs next. A refused call\n\
+            keeps all registers but that of the error number. The relations are in `syscall/src/effect.rs` and its folder.\n",
         )?;
         for call in Call::ALL {
             let row = call.row();
