@@ -6,6 +6,7 @@ use layer::core::geometry::Geometry;
 use layer::core::state::Cpu;
 use smt::term::{Range, Term};
 use symbolic::engine::engine;
+use symbolic::mutation::running;
 use symbolic::word::{SymFlag, SymWide, SymWord};
 use syscall::effect::{Interaction, Memory, Written};
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
@@ -23,6 +24,14 @@ fn answer(name: &'static str, range: Range) -> Term {
         e.path.data::<Answers>().0.last_mut().expect("a question was asked").values.push((name, term));
         term
     })
+}
+
+/// Whether the machine has what was asked for. It is no branch of the code: both answers are possible, so a mutant of
+/// it would change nothing.
+#[track_caller]
+fn has(name: &'static str) -> bool {
+    let flag = flag(name);
+    running(false, || flag.holds())
 }
 
 /// A flag of the machine's answer.
@@ -50,7 +59,7 @@ impl<G: Geometry> System for Sym<G> {
     #[track_caller]
     fn image(index: SymWord) -> Option<Image<Self>> {
         asked();
-        let answer = flag("has_image").holds().then(|| Image {
+        let answer = has("has_image").then(|| Image {
             entry: Unchecked::new(SymWide(answer("image.entry", Range::WIDE))),
             frames: unchecked("image.frames"),
             has_room: flag("image.has_room"),
@@ -62,9 +71,8 @@ impl<G: Geometry> System for Sym<G> {
     #[track_caller]
     fn image_page(index: SymWord, page: SymWord) -> Option<ImagePage<Self>> {
         asked();
-        let answer = flag("has_page")
-            .holds()
-            .then(|| ImagePage { address: unchecked("page.address"), writable: flag("page.writable") });
+        let answer =
+            has("has_page").then(|| ImagePage { address: unchecked("page.address"), writable: flag("page.writable") });
         Interactions::record(Interaction::ImagePage { index, page, answer });
         answer
     }
@@ -78,9 +86,8 @@ impl<G: Geometry> System for Sym<G> {
     #[track_caller]
     fn next_start(cpu: SymWord) -> Option<Start<Self>> {
         asked();
-        let answer = flag("has_start")
-            .holds()
-            .then(|| Start { image: unchecked("start.image"), quota: unchecked("start.quota") });
+        let answer =
+            has("has_start").then(|| Start { image: unchecked("start.image"), quota: unchecked("start.quota") });
         Interactions::record(Interaction::NextStart { cpu, answer });
         answer
     }
