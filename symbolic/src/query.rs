@@ -35,7 +35,7 @@ impl Aim {
             Aim::Branch => 300,
             Aim::Goal => 1_000,
             // Another path may have a model that is easier to find.
-            Aim::Witness => 200,
+            Aim::Witness => 1_000,
             Aim::Part => u32::MAX,
         }
     }
@@ -50,13 +50,20 @@ pub fn check(extra: &[Term], aim: Aim) -> Verdict {
         return valuation.check(extra);
     }
     let depth = if aim == Aim::Branch { 1 } else { engine(|e| e.settings.goal_depth) };
-    engine(|e| {
-        let inlining = e.settings.inlining.as_ref().map(|_| Inlining::LIMIT);
-        let limits = [Some(aim.limit()), inlining, e.settings.mutation.limit()];
-        e.solver.limit(limits.into_iter().flatten().min().unwrap_or(u32::MAX));
-    });
-    // The facts about earlier states, if they are used: how many sets of facts there are besides.
-    let mut revived = None;
+    limit(aim.limit());
+    if !matches!(aim, Aim::Goal | Aim::Part) || !engine(|e| e.facts.has_dropped()) {
+        return search(extra, aim, depth, false).0;
+    }
+    // The facts about earlier states can make a query too hard: then it is put without them.
+    let (verdict, has_looked_back) = in_scope(|| search(extra, aim, depth, true));
+    if verdict == Verdict::Unknown && has_looked_back { search(extra, aim, depth, false).0 } else { verdict }
+}
+
+/// Searches a model of the path, the facts and `extra`. If `looks_back` is set, and the model satisfies all near instances
+/// of the facts about the current state, the facts about earlier states are used too: those that a call rule or interference
+/// has dropped. Few goals need them. Also returns whether they were used.
+fn search(extra: &[Term], aim: Aim, depth: u32, looks_back: bool) -> (Verdict, bool) {
+    let mut kept = None;
     let mut rounds = 0;
     let verdict = loop {
         rounds += 1;
@@ -70,25 +77,39 @@ pub fn check(extra: &[Term], aim: Aim) -> Verdict {
         if asserts_near(extra, depth) {
             continue;
         }
-        if matches!(aim, Aim::Goal | Aim::Part) && revived.is_none() {
-            revived = Some(engine(|e| e.facts.revive()));
+        if looks_back && kept.is_none() {
+            kept = Some(engine(|e| e.facts.revive()));
             if asserts_near(extra, depth) {
                 continue;
             }
         }
-        if aim == Aim::Branch || !(0..=depth).any(|depth| instances::assert_broken(depth, extra, true)) {
+        if aim == Aim::Branch || !asserts_far(extra, depth) {
             break Verdict::Sat;
         }
     };
-    if let Some(kept) = revived {
+    if let Some(kept) = kept {
         engine(|e| e.facts.truncate(kept));
     }
-    verdict
+    (verdict, kept.is_some())
+}
+
+/// Bounds the time of each of the next queries, in milliseconds.
+fn limit(milliseconds: u32) {
+    engine(|e| {
+        let inlining = e.settings.inlining.as_ref().map(|_| Inlining::LIMIT);
+        let limits = [Some(milliseconds), inlining, e.settings.mutation.limit()];
+        e.solver.limit(limits.into_iter().flatten().min().unwrap_or(u32::MAX));
+    });
 }
 
 /// Asserts near instances, up to `depth`, that the solver's model violates. Returns whether there were any.
 fn asserts_near(goals: &[Term], depth: u32) -> bool {
     (0..=depth).any(|depth| instances::assert_broken(depth, goals, false))
+}
+
+/// As [`asserts_near`], for all instances.
+fn asserts_far(goals: &[Term], depth: u32) -> bool {
+    (0..=depth).any(|depth| instances::assert_broken(depth, goals, true))
 }
 
 /// Runs `work` in a solver scope of its own, so that the instances for one query do not slow down the next.

@@ -192,6 +192,11 @@ impl Facts {
         self.progress.clear();
     }
 
+    /// Whether sets were removed.
+    pub(crate) fn has_dropped(&self) -> bool {
+        !self.dropped.is_empty()
+    }
+
     /// Adds the sets that were removed before, about earlier states. Returns how many sets there were without them, for
     /// [`truncate`](Facts::truncate).
     pub(crate) fn revive(&mut self) -> usize {
