@@ -50,6 +50,8 @@ pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<
 /// Usually there is none or one: the first two are woken at once, the others step by step.
 #[inline(always)]
 fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck> {
+    // Equivalent mutants (`==`: false): where nobody sleeps, the steps that are left wake nobody either, and they are
+    // counted.
     if thread_wakeup(cpu, cv)? == 0 || thread_wakeup(cpu, cv)? == 0 {
         return Ok(Next::ToUser(proc_start_user2(cpu)?));
     }

@@ -126,7 +126,8 @@ fn write_json(arguments: &Arguments, report: &impl Serialize) -> Result<(), Erro
 }
 
 /// The command `test` tries one in this many mutants of the primitives, and of these entries.
-const SAMPLES: [(&[&str], u16); 2] = [(&[], 20), (&["exited", "wait", "wake"], 10)];
+const SAMPLES: [(&[&str], u16); 2] =
+    [(&[], 20), (&["exited", "wait", "wake", "page_fault", "interrupt", "load", "receive"], 16)];
 
 /// Tries some of the mutants and prints the surviving ones; returns how many were killed or are explained.
 pub fn try_some_mutants() -> Result<Counts, Error> {
