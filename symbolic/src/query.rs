@@ -59,6 +59,17 @@ pub fn check(extra: &[Term], aim: Aim) -> Verdict {
     if verdict == Verdict::Unknown && has_looked_back { search(extra, aim, depth, false).0 } else { verdict }
 }
 
+/// Whether the solver has a model of the path that satisfies all instances of facts at the cells that the path has read,
+/// and at the cells that these instances read, to the usual depth. If such a model is too hard to find, a smaller depth is
+/// enough.
+pub fn has_model() -> bool {
+    let deepest = engine(|e| e.settings.goal_depth);
+    (0..=deepest).rev().any(|depth| {
+        limit(Aim::Witness.limit());
+        in_scope(|| search(&[], Aim::Witness, depth, false).0) == Verdict::Sat
+    })
+}
+
 /// Searches a model of the path, the facts and `extra`. If `looks_back` is set, and the model satisfies all near instances
 /// of the facts about the current state, the facts about earlier states are used too: those that a call rule or interference
 /// has dropped. Few goals need them. Also returns whether they were used.
