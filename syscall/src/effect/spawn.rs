@@ -183,11 +183,12 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
                     }
                     Some(start) => {
                         let [Interaction::Image { index, answer: image }, rest @ ..] = rest else { return false };
-                        let (is_given, rest) = match rest {
+                        // The machine is asked for arguments unless the request is refused before.
+                        let (is_asked, is_given, rest) = match rest {
                             [Interaction::HasArguments { cpu, answer }, rest @ ..] => {
-                                (*cpu == m.before.own.cpu && answer.holds(), rest)
+                                (*cpu == m.before.own.cpu, answer.holds(), rest)
                             }
-                            _ => (false, rest),
+                            _ => (false, false, rest),
                         };
                         let request = Request {
                             parent: Parent::Main,
@@ -199,7 +200,7 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
                         *index == request.index
                             && match (m.next, rest) {
                                 (Next::Load(load), [Interaction::Report(event)]) => {
-                                    m.is_granted(&request, load) && is_started(event, load)
+                                    is_asked && m.is_granted(&request, load) && is_started(event, load)
                                 }
                                 (
                                     Next::Continue(Continuation::Main),
