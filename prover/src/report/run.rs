@@ -177,7 +177,7 @@ pub const ASSUMED: &[Assumption] = &[
         description: "a lock excludes all other CPUs, and the data that it guards is sequentially consistent under it; \
          between two critical sections, the other CPUs satisfy rely, which is proved of every critical section of \
          this layer",
-        watched: "`kernel/tests/loom_lock.rs`: every interleaving of a few CPUs on the lock",
+        watched: "`kernel/tests/loom_lock.rs`: every interleaving of two CPUs; with queue locks also of three, with two preemptions",
     },
     Assumption {
         name: "thread_yield",
@@ -206,7 +206,7 @@ pub const ASSUMED: &[Assumption] = &[
         name: "explorer",
         description: "the prover itself, the compiler and Rust's type system",
         watched: "`prover/tests/verdicts.rs`: planted bugs; `prover/src/agreement`: the symbolic domain and machine agree \
-                  with the hosted ones; `cargo cairn prove --mutants`: every operator of the layer is made wrong in \
-                   each possible way",
+                  with the hosted ones; `cargo cairn prove --mutants`: operators of the code are made wrong, one at \
+                  a time",
     },
 ];

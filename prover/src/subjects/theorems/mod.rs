@@ -114,7 +114,8 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
         },
         Theorem {
             name: "isolation_of_guests",
-            description: "no store of a guest changes a byte that another CPU or the kernel can read, nor a page map",
+            description: "no store that `guest_store` admits changes a byte that another CPU or the kernel can read, nor a page \
+             map; that a guest reaches no other memory is isolation_of_guest_memory",
             prove: || isolation_of_stores::<G>(true),
         },
         Theorem {
