@@ -92,8 +92,9 @@ impl<M: Machine> Object<M> for AllocTable<M> {
         let (before, after) = (old.frames.get([p]), new.frames.get([p]));
         let owner_before = M::present(&old.owner).owners.get([p]).cpu;
         let owner_after = M::present(&new.owner).owners.get([p]).cpu;
-        // Kinds never change, so the table follows the machine's memory map for ever (theorem `init_adt`). The frames of `me` stay its own, and no other frame becomes one of them: other CPUs may
-        // allocate free frames and release their own.
+        // Kinds never change, so the table follows the machine's memory map for ever (theorem `init_adt`). The frames of
+        // `me` stay its own, and no other frame becomes one of them: other CPUs may allocate free frames and release
+        // their own.
         before.kind == after.kind && (owner_before == me) == (owner_after == me)
     }
 
