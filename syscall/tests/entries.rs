@@ -7,7 +7,7 @@ use common::*;
 use domain::Map;
 use layer::core::call::{Access, Chunk};
 use layer::core::constants::*;
-use layer::core::fields::{Context, Pde, Pte, process};
+use layer::core::fields::{Pde, Pte, process};
 use layer::core::state::Cpu;
 use layer::objects::memory::{exec_load, exec_store};
 use layer::spec::fact::Class;
@@ -309,9 +309,9 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
 fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
     let fixture = Fixture::new(&[10, 50]);
     let mut cpu = fixture.boot();
-    let arguments = |load| EntryArguments::<Sim> {
+    let arguments = |cpu: &Cpu<'_, Sim>, load| EntryArguments::<Sim> {
         registers: [7; UCTXT_SIZE as usize],
-        context: Context { esp: 0, ra: 0 },
+        context: cpu.own.kctxt.get([cpu.own.cur]),
         reason: Reason::DivideError,
         parent: Parent::Program,
         load,
@@ -321,9 +321,9 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
     let ready = |cpu: &mut Cpu<'_, Sim>, load| {
         let mut ready = Vec::new();
         for row in rows::<Sim>() {
-            let before = Snapshot::take(cpu);
-            if (row.ready)(&before.view(), &arguments(load)) {
-                let next = (row.run)(cpu, &arguments(load)).unwrap();
+            let (before, arguments) = (Snapshot::take(cpu), arguments(cpu, load));
+            if (row.ready)(&before.view(), &arguments) {
+                let next = (row.run)(cpu, &arguments).unwrap();
                 assert!(next.holds(&Snapshot::take(cpu).view()), "{}", row.name);
                 assert_eq!(check(cpu, 0, Cells::Written, Class::Entry), [], "{}", row.name);
                 ready.push(row.name);
@@ -334,11 +334,13 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
     };
     assert_eq!(ready(&mut cpu, [10, 0, 0]), ["system_call", "page_fault", "exception", "interrupt"]);
     let Next::Switch(_) = begin(&mut cpu, YIELD, [0, 0]) else { panic!("a yield switches") };
-    let steps = ["start_user", "main", "exited", "send", "receive", "wait", "wake"];
-    assert_eq!(ready(&mut cpu, [10, 0, 0]), [&steps[..], &["load"]].concat());
-    // A thread that does not exist, and thread 0, which is the kernel's.
-    assert_eq!(ready(&mut cpu, [11, 0, 0]), steps);
-    assert_eq!(ready(&mut cpu, [0, 0, 0]), steps);
+    assert_eq!(cpu.own.cur, 10);
+    let steps = ["resume", "start_user", "main", "exited", "send", "receive", "wait", "wake"];
+    assert_eq!(ready(&mut cpu, [FIRST, 0, 0]), [&steps[..], &["load"]].concat());
+    // The running thread, a thread that does not exist, and thread 0, which is the kernel's.
+    for child in [10, 11, 0] {
+        assert_eq!(ready(&mut cpu, [child, 0, 0]), steps);
+    }
 }
 
 /// An action of a program.
