@@ -150,8 +150,9 @@ impl<G: Geometry> Done<G> {
         let (old, new) = (&before.own, &self.after.own);
         let [before, after] = [before, &self.after].map(State::view);
         let step = Transition { before, after, arguments, answer: &self.answer, any: self.any };
+        // An entry that covers one leaf of the cell covers the cell here.
         let has = |name: &str, named: Region, begin: &[SymWord]| {
-            name == field && covers([&step.before, &step.after], (named, begin), "", key)
+            name == field && covers([&step.before, &step.after], (named, begin), named.leaf(), key)
         };
         modifies_has::<G>(&|may| (contract.modifies)(&step, may), &has)
             || match field {
@@ -163,7 +164,8 @@ impl<G: Geometry> Done<G> {
     }
 }
 
-/// Assumes that the call changed only what its modifies clause covers, at the cells of [`KEPT`] that are read later. Their versions after the call are `origin`.
+/// Assumes that the call changed only what its modifies clause covers, at the cells of [`KEPT`] that are read later.
+/// Their version after the call is `origin`.
 fn assume_kept<G: Geometry>(done: Done<G>, names: &[&str], origin: Origin) {
     let done = Rc::new(done);
     let of = |keys: Keys| {
