@@ -30,9 +30,9 @@ use domain::Wide;
 use ending::{killing, kills};
 use layer::core::constants::*;
 use layer::core::machine::Spec;
-use layer::objects::page_table::spec::mapped;
+use layer::objects::page_table::spec::{in_window, mapped};
 use layer::spec::contract::Region;
-use made::{By, is_in_window};
+use made::By;
 use message::Direction;
 
 /// `system_call`: modifies the caller's registers and the cells of the call.
@@ -120,7 +120,7 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
         },
         ensures: |m| {
             let fault = m.before.own.ti;
-            let address = fault.addr.narrow().filter(|&address| is_in_window::<M>(address));
+            let address = fault.addr.narrow().filter(|&address| in_window::<M>(address));
             let stopped = |reason| m.is_stopped(reason, fault.addr, fault.ra);
             match (address, m.next) {
                 (None, _) => stopped(Reason::BadAddress),

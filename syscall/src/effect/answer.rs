@@ -1,6 +1,6 @@
 //! The postcondition of a call that returns to its caller at once, except for those of a monitor.
 use super::interaction::Interaction;
-use super::made::{By, Made, is_in_window};
+use super::made::{By, Made};
 use crate::system::{Question, System};
 use abi::{Call, Error, ThreadState};
 use domain::{Flag, Map};
@@ -8,7 +8,7 @@ use layer::core::constants::*;
 use layer::core::fields::process::LIVE;
 use layer::core::machine::Spec;
 use layer::objects::console::spec::is_quiet;
-use layer::objects::page_table::spec::mapped;
+use layer::objects::page_table::spec::{in_window, mapped};
 
 /// The registers of results, in their order.
 pub(super) const RESULTS: [u32; 5] = [slot::EBX, slot::R10, slot::EDX, slot::ESI, slot::EDI];
@@ -99,7 +99,7 @@ fn is_answered<M: System + Spec>(m: &Made<'_, M>, call: Call) -> bool {
 fn is_written<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let (address, length) = (m.argument(By::Trap, slot::EBX), m.argument(By::Trap, slot::R10));
     let is_refused = |error| m.interactions.is_empty() && m.ended_with(error);
-    if !is_in_window::<M>(address) {
+    if !in_window::<M>(address) {
         return is_refused(Error::InvalAddr);
     }
     let (offset, to_end) = (address % PAGE_SIZE, M::Word::from(PAGE_SIZE) - address % PAGE_SIZE);

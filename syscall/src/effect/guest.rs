@@ -9,7 +9,7 @@ use abi::{Call, Error};
 use domain::{Flag, Map, Wide, Word};
 use layer::core::constants::*;
 use layer::core::machine::Spec;
-use layer::objects::page_table::spec::mapped;
+use layer::objects::page_table::spec::{in_window, mapped};
 use layer::objects::vmx::Place::{self, Vmcs as Field, Vmx as Slot};
 use layer::objects::vmx::spec::{CLAIMED, REGISTERS, RELEASED, at as value, may_write, nested, register};
 use layer::objects::vmx::vmcs::Vmcs;
@@ -81,7 +81,7 @@ impl<M: System + Spec> Made<'_, M> {
     fn mapping(&self) -> Option<[M::Word; 3]> {
         let [guest, address, memtype] = [slot::EBX, slot::R10, slot::EDX].map(|slot| self.argument(By::Trap, slot));
         let is_page = guest % 4096 == 0 && guest < 0x2000_0000;
-        let is_mine = address >= ADR_LOW && address < ADR_HIGH && address % 4096 == 0;
+        let is_mine = in_window::<M>(address) && address % 4096 == 0;
         (is_page && is_mine && memtype < 8).then_some([guest, address, memtype])
     }
 }

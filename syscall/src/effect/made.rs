@@ -200,8 +200,3 @@ pub(super) enum By {
     /// A continuation: the arguments are among the caller's saved registers.
     Continuation,
 }
-
-/// An address of the user window.
-pub(super) fn is_in_window<M: System>(address: M::Word) -> bool {
-    address >= ADR_LOW && address < ADR_HIGH
-}

@@ -10,7 +10,7 @@ use domain::Map;
 use layer::core::constants::*;
 use layer::core::machine::Spec;
 use layer::objects::channel::pool::Channels;
-use layer::objects::page_table::spec::mapped;
+use layer::objects::page_table::spec::{in_window, mapped};
 use layer::spec::contract::{Cells, Region};
 
 /// The two directions of a transfer.
@@ -79,7 +79,7 @@ fn refusal<M: System + Spec>(m: &Made<'_, M>, by: By) -> Option<Error> {
         Some(Error::Ipc)
     } else if m.argument(by, slot::EBX) >= CHANNELS {
         Some(Error::InvalChid)
-    } else if address < ADR_LOW || address >= ADR_HIGH || address % PAGE_SIZE != 0 {
+    } else if !in_window::<M>(address) || address % PAGE_SIZE != 0 {
         Some(Error::InvalAddr)
     } else {
         None

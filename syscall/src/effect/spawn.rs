@@ -1,10 +1,10 @@
 //! Modifies clauses and postconditions about new processes: `spawn`, the main thread, and the load of an image.
 use super::cells::{child, page_of, switch, trap};
-use super::interaction::Interaction;
-use super::made::{By, Effect, Made, is_in_window};
+use super::interaction::{Interaction, Written};
+use super::made::{By, Effect, Made};
 use crate::continuation::Continuation;
 use crate::next::{Load, Next, Parent};
-use crate::system::{Event, Image, System};
+use crate::system::{Event, Image, Start, System};
 use abi::Error;
 use abi::arguments::ARGUMENTS;
 use domain::{Flag, Map, Wide};
@@ -13,7 +13,8 @@ use layer::core::fields::Pde;
 use layer::core::fields::process::{LIVE, VACANT};
 use layer::core::geometry::Geometry;
 use layer::core::machine::Spec;
-use layer::objects::page_table::spec::mapped;
+use layer::objects::page_table::spec::{in_window, mapped};
+use layer::objects::process::spec::initial_registers;
 
 /// A request for a child.
 struct Request<'a, M: System> {
@@ -42,12 +43,27 @@ impl<M: System + Spec> Made<'_, M> {
 
     /// The caller has a page at `address` that programs may read, and `address` is its start.
     fn is_readable_page(&self, address: M::Word) -> bool {
-        is_in_window::<M>(address)
+        in_window::<M>(address)
             && address % PAGE_SIZE == 0
             && match mapped(&self.before, self.cur(), address) {
                 Some((_, permission)) => permission == perm::PTU || permission == perm::PTUR,
                 None => false,
             }
+    }
+
+    /// The page of `thread` at `address`, which was missing, is mapped with this permission. It has what the machine has
+    /// written to it, and zeros elsewhere.
+    fn is_filled(&self, thread: M::Word, address: M::Word, permission: u32, written: &Written<M>) -> bool {
+        let Written { frame, before, after } = written;
+        let byte = self.any;
+        mapped(&self.before, thread, address).is_none()
+            && matches!(
+                mapped(&self.after, thread, address),
+                Some((page, with)) if page == *frame && with == permission
+            )
+            && (byte >= PAGE_SIZE
+                || (before.get([*frame, byte]).value == 0
+                    && self.after.own.hp.get([*frame, byte]).value == after.get([*frame, byte]).value))
     }
 
     /// The caller cannot have another child: no child is vacant, and it has had as many as it can, or the next number
@@ -61,7 +77,7 @@ impl<M: System + Spec> Made<'_, M> {
     /// The error with which the request is refused is right.
     fn is_refusal(&self, request: &Request<'_, M>, error: Error) -> bool {
         let Some(image) = request.image else { return error == Error::InvalId };
-        let has_entry = image.entry.any().narrow().is_some_and(is_in_window::<M>);
+        let has_entry = image.entry.any().narrow().is_some_and(in_window::<M>);
         if !has_entry {
             return error == Error::InvalId;
         }
@@ -90,14 +106,7 @@ impl<M: System + Spec> Made<'_, M> {
         let [own, now] = [&self.before, &self.after].map(|v| v.own.ac.get([cur]));
         let (made, process) = (self.after.own.ac.get([child]), self.after.own.proc.get([child]));
         let register = |slot: u32| self.after.own.uctxt.get([child, slot.into()]).value;
-        let initial = [
-            (slot::ESP, STACK_TOP),
-            (slot::EFLAGS, FL_IF),
-            (slot::CS, M::Geometry::USER_CODE),
-            (slot::SS, USER_DATA),
-            (slot::DS, USER_DATA),
-            (slot::ES, USER_DATA),
-        ];
+        let initial = initial_registers::<M>();
         let is_new = child == cur * MAX_CHILDREN + 1 + own.nchildren && !self.before.own.ac.get([child]).used.holds();
         self.has_quota_for(request, image)
             && (is_new || self.has_child_in(child, VACANT))
@@ -170,48 +179,45 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
             _ => {}
         },
         ensures: |m| {
-            let [Interaction::NextStart { cpu, answer: start }, rest @ ..] = m.interactions else { return false };
+            let [Interaction::NextStart { cpu, answer }, rest @ ..] = m.interactions else { return false };
             *cpu == m.before.own.cpu
-                && match start {
-                    None => {
-                        let says_idle = match rest {
-                            [] => false,
-                            [Interaction::Idle { cpu }] => *cpu == m.before.own.cpu,
-                            _ => return false,
-                        };
-                        m.yields(Continuation::Main) && says_idle == m.stays()
-                    }
-                    Some(start) => {
-                        let [Interaction::Image { index, answer: image }, rest @ ..] = rest else { return false };
-                        // The machine is asked for arguments unless the request is refused before.
-                        let (is_asked, is_given, rest) = match rest {
-                            [Interaction::HasArguments { cpu, answer }, rest @ ..] => {
-                                (*cpu == m.before.own.cpu, answer.holds(), rest)
-                            }
-                            _ => (false, false, rest),
-                        };
-                        let request = Request {
-                            parent: Parent::Main,
-                            index: start.image.any(),
-                            quota: start.quota.any(),
-                            image,
-                            is_given,
-                        };
-                        *index == request.index
-                            && match (m.next, rest) {
-                                (Next::Load(load), [Interaction::Report(event)]) => {
-                                    is_asked && m.is_granted(&request, load) && is_started(event, load)
-                                }
-                                (
-                                    Next::Continue(Continuation::Main),
-                                    [Interaction::Report(Event::NotStarted { image, error })],
-                                ) => m.stays() && *image == request.index && m.is_refusal(&request, *error),
-                                _ => false,
-                            }
-                    }
+                && match answer {
+                    Some(start) => is_next_started(m, start, rest),
+                    None => lets_others_run(m, rest),
                 }
         },
     }
+}
+
+/// The main thread lets others run. It says that its CPU is idle if there are no others.
+fn lets_others_run<M: System + Spec>(m: &Made<'_, M>, rest: &[Interaction<M>]) -> bool {
+    let is_idle = match rest {
+        [] => false,
+        [Interaction::Idle { cpu }] => *cpu == m.before.own.cpu,
+        _ => return false,
+    };
+    m.yields(Continuation::Main) && is_idle == m.stays()
+}
+
+/// The main thread starts the program of the boot list, or reports why it does not.
+fn is_next_started<M: System + Spec>(m: &Made<'_, M>, start: &Start<M>, rest: &[Interaction<M>]) -> bool {
+    let [Interaction::Image { index, answer: image }, rest @ ..] = rest else { return false };
+    // The machine is asked for arguments unless the request is refused before.
+    let (is_asked, is_given, rest) = match rest {
+        [Interaction::HasArguments { cpu, answer }, rest @ ..] => (*cpu == m.before.own.cpu, answer.holds(), rest),
+        _ => (false, false, rest),
+    };
+    let request = Request { parent: Parent::Main, index: start.image.any(), quota: start.quota.any(), image, is_given };
+    *index == request.index
+        && match (m.next, rest) {
+            (Next::Load(load), [Interaction::Report(event)]) => {
+                is_asked && m.is_granted(&request, load) && is_started(event, load)
+            }
+            (Next::Continue(Continuation::Main), [Interaction::Report(Event::NotStarted { image, error })]) => {
+                m.stays() && *image == request.index && m.is_refusal(&request, *error)
+            }
+            _ => false,
+        }
 }
 
 /// `load`: modifies a page of the child, or the parent's registers.
@@ -263,7 +269,7 @@ fn is_page_loaded<M: System + Spec>(
     rest: &[Interaction<M>],
 ) -> bool {
     let [child, image, page] = m.arguments.load;
-    let is_page = page < WINDOW_PAGES && is_in_window::<M>(address) && address % PAGE_SIZE == 0;
+    let is_page = page < WINDOW_PAGES && in_window::<M>(address) && address % PAGE_SIZE == 0;
     let Next::Load(load) = m.next else {
         // The page has no place, or there is no memory for it.
         let error = if page >= WINDOW_PAGES {
@@ -277,7 +283,6 @@ fn is_page_loaded<M: System + Spec>(
     };
     let permission = if writable { perm::PTU } else { perm::PTUR };
     let [Interaction::LoadPage { index, page: number, written }] = rest else { return false };
-    let byte = m.any;
     load.parent == m.arguments.parent
         && load.child == child
         && load.image == image
@@ -285,14 +290,7 @@ fn is_page_loaded<M: System + Spec>(
         && is_page
         && *index == image
         && *number == page
-        && mapped(&m.before, child, address).is_none()
-        && matches!(
-            mapped(&m.after, child, address),
-            Some((frame, with)) if frame == written.frame && with == permission
-        )
-        && (byte >= PAGE_SIZE
-            || (written.before.get([written.frame, byte]).value == 0
-                && m.after.own.hp.get([written.frame, byte]).value == written.after.get([written.frame, byte]).value))
+        && m.is_filled(child, address, permission, written)
 }
 
 /// The load ends with this error for the parent.
@@ -313,7 +311,6 @@ fn is_load_failed<M: System + Spec>(m: &Made<'_, M>, error: Error, rest: &[Inter
 fn is_load_ended<M: System + Spec>(m: &Made<'_, M>, rest: &[Interaction<M>]) -> bool {
     let [child, ..] = m.arguments.load;
     let (byte, address) = (m.any, M::Word::from(ARGUMENTS));
-    let now = mapped(&m.after, child, address);
     let error = || {
         if mapped(&m.before, child, address).is_some() { Error::InvalAddr } else { Error::Mem }
     };
@@ -331,9 +328,8 @@ fn is_load_ended<M: System + Spec>(m: &Made<'_, M>, rest: &[Interaction<M>]) -> 
             if !m.ended_with(Error::Succ) {
                 return is_load_failed(m, error(), rest);
             }
-            let (Some((frame, permission)), Some((source, _))) = (now, mapped(&m.before, m.cur(), from)) else {
-                return false;
-            };
+            let (target, source) = (mapped(&m.after, child, address), mapped(&m.before, m.cur(), from));
+            let (Some((frame, permission)), Some((source, _))) = (target, source) else { return false };
             rest.is_empty()
                 && matches!(m.next, Next::ToUser(_))
                 && is_done
@@ -353,12 +349,7 @@ fn is_load_ended<M: System + Spec>(m: &Made<'_, M>, rest: &[Interaction<M>]) -> 
                         && goes_on
                         && answer.holds()
                         && *cpu == m.before.own.cpu
-                        && mapped(&m.before, child, address).is_none()
-                        && matches!(now, Some((frame, with)) if frame == written.frame && with == perm::PTUR)
-                        && (byte >= PAGE_SIZE
-                            || (written.before.get([written.frame, byte]).value == 0
-                                && m.after.own.hp.get([written.frame, byte]).value
-                                    == written.after.get([written.frame, byte]).value))
+                        && m.is_filled(child, address, perm::PTUR, written)
                 }
                 _ => is_mine && answer.holds() && is_load_failed(m, error(), rest),
             }

@@ -60,7 +60,7 @@ pub(crate) fn given_back<M: Spec>(s: &Transition<'_, M>, q: M::Word) -> bool {
 }
 
 /// If this CPU held the lock of channel `q` before the call, no other CPU has changed the channel. Stated about byte
-/// `byte` of its mailbox.
+/// `byte` of its mailbox. It is written out, so that a rely condition that says less (`Channels::rely`) is noticed here.
 fn is_kept<M: Spec>(s: &Transition<'_, M>, q: M::Word, byte: M::Word) -> bool {
     if q >= NUM_CHAN || byte >= PAGE_SIZE || !holds_lock(&s.before, q) {
         return true;

@@ -27,6 +27,18 @@ fn has_child_left<M: Spec>(v: &View<'_, M>) -> bool {
     c.nchildren < MAX_CHILDREN && cur < NUM_PROC / MAX_CHILDREN && cur * MAX_CHILDREN + 1 + c.nchildren < NUM_PROC
 }
 
+/// The registers with which a program starts, besides EIP. All others are 0.
+pub fn initial_registers<M: Spec>() -> [(u32, u32); 6] {
+    [
+        (slot::ESP, STACK_TOP),
+        (slot::EFLAGS, FL_IF),
+        (slot::CS, M::Geometry::USER_CODE),
+        (slot::SS, USER_DATA),
+        (slot::DS, USER_DATA),
+        (slot::ES, USER_DATA),
+    ]
+}
+
 pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::proc_create(cpu, a.words[0], a.wide, a.words[1]).map(Answer::Word),
@@ -50,14 +62,7 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
             let slot = |k: u32| s.after.own.uctxt.get([child, k.into()]).value;
             let kind = |k: u32| s.after.ghost.uctxt_kind.get([child, k.into()]);
             let kernel = s.after.own.kctxt.get([child]);
-            let given = [
-                (slot::ESP, STACK_TOP),
-                (slot::EFLAGS, FL_IF),
-                (slot::CS, M::Geometry::USER_CODE),
-                (slot::SS, USER_DATA),
-                (slot::DS, USER_DATA),
-                (slot::ES, USER_DATA),
-            ];
+            let given = initial_registers::<M>();
             child == cur * MAX_CHILDREN + 1 + before.nchildren
                 && !s.before.own.ac.get([child]).used.holds()
                 && s.after.own.proc.get([child]).state == LIVE

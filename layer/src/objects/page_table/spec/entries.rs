@@ -84,7 +84,7 @@ pub(crate) fn can_read<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> boo
 }
 
 /// An address of the user window.
-pub(super) fn in_window<M: Spec>(va: M::Word) -> bool {
+pub fn in_window<M: Spec>(va: M::Word) -> bool {
     va >= 0x4000_0000 && va < 0xF000_0000
 }
 

@@ -13,10 +13,9 @@ use crate::objects::mode::spec::{hk, hk_init};
 use crate::objects::page_table;
 use crate::spec::contract::{Contract, Region, no_events, silent};
 use domain::Flag;
-use entries::in_window;
 
-pub use entries::mapped;
 pub(crate) use entries::{can_read, is_user_directory, pdx, ptx};
+pub use entries::{in_window, mapped};
 pub use map::NEW_FRAME;
 pub(crate) use map::{pt_reserve, pt_resv, ptAllocPDE, ptInsert, ptInsertPTE};
 pub(crate) use unmap::{pt_free_pde, pt_next_pde, pt_rmv};
