@@ -4,7 +4,7 @@ use super::interactions::{is_recording, record};
 use super::lock::{LockArray, SharedChannels, SharedLinks};
 use super::log::Kept;
 use super::sparse::Sparse;
-use super::{platform, tlb};
+use super::{platform, scoped, tlb};
 use abi::boot::Words;
 use abi::report::End;
 use domain::{Map, Present};
@@ -102,16 +102,7 @@ thread_local! {
 /// Runs `work`. Runs `before` before each primitive that `work` calls on this thread
 /// ([`Machine::call`]).
 pub fn at_calls<R>(before: impl FnMut(&Cpu<'_, Sim>, &Call<Sim>) + 'static, work: impl FnOnce() -> R) -> R {
-    /// The callback is removed when the work ends, even if the work panics.
-    struct Watch;
-    impl Drop for Watch {
-        fn drop(&mut self) {
-            AT_CALLS.take();
-        }
-    }
-    AT_CALLS.set(Some(Box::new(before)));
-    let _watch = Watch;
-    work()
+    scoped::with(&AT_CALLS, Box::new(before), work)
 }
 
 impl Spec for Sim {

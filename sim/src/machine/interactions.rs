@@ -1,5 +1,5 @@
 //! Records the interactions of a kernel entry with its surroundings, for postconditions.
-use super::Sim;
+use super::{Sim, scoped};
 use std::cell::RefCell;
 use syscall::effect::Interaction;
 
@@ -9,17 +9,10 @@ thread_local! {
 
 /// Runs `work`, and returns the interactions on this thread with its result.
 pub(crate) fn recorded<R>(work: impl FnOnce() -> R) -> (R, Vec<Interaction<Sim>>) {
-    /// The recording stops when the work ends, even if the work panics.
-    struct Recording;
-    impl Drop for Recording {
-        fn drop(&mut self) {
-            RECORDED.take();
-        }
-    }
-    RECORDED.set(Some(Vec::new()));
-    let _recording = Recording;
-    let result = work();
-    (result, RECORDED.take().unwrap_or_default())
+    scoped::with(&RECORDED, Vec::new(), || {
+        let result = work();
+        (result, RECORDED.take().unwrap_or_default())
+    })
 }
 
 /// Whether interactions are recorded.

@@ -2,6 +2,7 @@
 use super::Sim;
 use super::interactions::record;
 use super::platform;
+use super::scoped;
 use super::sparse::Sparse;
 use super::turns::TurnScheduler;
 use domain::{Field, Map};
@@ -44,16 +45,7 @@ thread_local! {
 /// Runs `work`. Runs `before` before each lock that is taken on this thread; `before` can simulate
 /// interference.
 pub fn watched<R>(before: impl FnMut(&'static str, u32) + 'static, work: impl FnOnce() -> R) -> R {
-    /// The callback is removed when the work ends, even if the work panics.
-    struct Watch;
-    impl Drop for Watch {
-        fn drop(&mut self) {
-            WATCHER.take();
-        }
-    }
-    WATCHER.set(Some(Box::new(before)));
-    let _watch = Watch;
-    work()
+    scoped::with(&WATCHER, Box::new(before), work)
 }
 
 /// The lock array of a family of objects.

@@ -22,6 +22,7 @@ pub mod lock;
 pub mod log;
 pub mod panics;
 pub mod platform;
+mod scoped;
 pub mod serial;
 pub mod sparse;
 pub mod tlb;
