@@ -2,10 +2,10 @@
 //!
 //! [`branch`] asks the solver which answers are feasible on the current path. If both are feasible, the code runs again
 //! later for the other answer.
-use crate::engine::{Abandon, Engine, engine};
+use crate::engine::{Engine, engine};
 use crate::failure::Reason;
 use crate::merge::condition;
-use crate::path::{Decision, Step};
+use crate::path::{Abandon, Decision, Step};
 use crate::query::{Aim, check, in_scope};
 use crate::reads::see;
 use smt::solver::Verdict;

@@ -2,9 +2,9 @@
 //!
 //! Paths are walked depth first, so that the solver keeps the assertions that two successive paths share.
 use crate::branch::answer;
-use crate::engine::{Abandon, Engine, engine, is_proving};
+use crate::engine::{Engine, engine, is_proving};
 use crate::failure::Reason;
-use crate::path::{Decision, Path};
+use crate::path::{Abandon, Decision, Path};
 use crate::query::{in_scope, prove};
 use smt::term::Term;
 use std::cell::RefCell;

@@ -1,7 +1,7 @@
 //! Merging: all paths of a closure as one term, without asking the solver.
-use crate::engine::{Abandon, engine};
+use crate::engine::engine;
 use crate::mutation::running;
-use crate::path::Merge;
+use crate::path::{Abandon, Merge};
 use smt::term::Term;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

@@ -1,36 +1,29 @@
 //! Determines which code is mutated: the code under proof. Its specification is weakened, where that is asked for.
 use crate::engine::engine;
-use crate::mutant::{Change, Operator};
+use crate::mutant::{Change, Mutation, Operator};
 use std::panic::Location;
+
+/// Runs `work` while `place` has `value`. Afterwards it has its old value, even if the path ends by unwinding.
+fn scoped<T: Copy, R>(place: fn(&mut Mutation) -> &mut T, value: T, work: impl FnOnce() -> R) -> R {
+    struct Outer<T: Copy>(fn(&mut Mutation) -> &mut T, T);
+    impl<T: Copy> Drop for Outer<T> {
+        fn drop(&mut self) {
+            engine(|e| *self.0(&mut e.settings.mutation) = self.1);
+        }
+    }
+    let _outer = Outer(place, engine(|e| std::mem::replace(place(&mut e.settings.mutation), value)));
+    work()
+}
 
 /// Runs `work` as code under proof, or as specification.
 pub fn running<R>(is_running: bool, work: impl FnOnce() -> R) -> R {
-    struct Outer(bool);
-    // A path can end by unwinding.
-    impl Drop for Outer {
-        fn drop(&mut self) {
-            engine(|e| e.settings.mutation.running = self.0);
-        }
-    }
-    let _outer = Outer(engine(|e| std::mem::replace(&mut e.settings.mutation.running, is_running)));
-    work()
+    scoped(|mutation| &mut mutation.running, is_running, work)
 }
 
 /// Evaluates `clause` of the specification. A weakening of it applies only here, and not to facts or preconditions that
 /// use the same functions.
 pub fn specifying(clause: &'static str, holds: impl FnOnce() -> bool) -> bool {
-    struct Outer(Option<&'static str>);
-    // A path can end by unwinding.
-    impl Drop for Outer {
-        fn drop(&mut self) {
-            engine(|e| e.settings.mutation.specifying = self.0);
-        }
-    }
-    if engine(|e| e.settings.mutation.drops(clause)) {
-        return true;
-    }
-    let _outer = Outer(engine(|e| e.settings.mutation.specifying.replace(clause)));
-    holds()
+    engine(|e| e.settings.mutation.drops(clause)) || scoped(|mutation| &mut mutation.specifying, Some(clause), holds)
 }
 
 /// Whether code under proof is running.

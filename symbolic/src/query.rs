@@ -1,9 +1,10 @@
 //! Queries: whether the path, the facts and a goal have a model.
 use crate::counterexample::Unconfirmed;
-use crate::engine::{Abandon, Engine, engine};
+use crate::engine::{Engine, engine};
 use crate::facts::instances;
 use crate::failure::{Reason, Slowest};
 use crate::inlining::Inlining;
+use crate::path::Abandon;
 use smt::solver::Verdict;
 use smt::term::{Node, Term};
 use std::panic::resume_unwind;
@@ -85,16 +86,16 @@ fn search(extra: &[Term], aim: Aim, depth: u32, looks_back: bool) -> (Verdict, b
         if verdict != Verdict::Sat {
             break verdict;
         }
-        if asserts_near(extra, depth) {
+        if asserts_more(extra, depth, false) {
             continue;
         }
         if looks_back && kept.is_none() {
             kept = Some(engine(|e| e.facts.revive()));
-            if asserts_near(extra, depth) {
+            if asserts_more(extra, depth, false) {
                 continue;
             }
         }
-        if aim == Aim::Branch || !asserts_far(extra, depth) {
+        if aim == Aim::Branch || !asserts_more(extra, depth, true) {
             break Verdict::Sat;
         }
     };
@@ -113,14 +114,10 @@ fn limit(milliseconds: u32) {
     });
 }
 
-/// Asserts near instances, up to `depth`, that the solver's model violates. Returns whether there were any.
-fn asserts_near(goals: &[Term], depth: u32) -> bool {
-    (0..=depth).any(|depth| instances::assert_broken(depth, goals, false))
-}
-
-/// As [`asserts_near`], for all instances.
-fn asserts_far(goals: &[Term], depth: u32) -> bool {
-    (0..=depth).any(|depth| instances::assert_broken(depth, goals, true))
+/// Asserts instances, up to `depth`, that the solver's model violates: near ones, or `all`. Returns whether there were
+/// any.
+fn asserts_more(goals: &[Term], depth: u32, all: bool) -> bool {
+    (0..=depth).any(|depth| instances::assert_broken(depth, goals, all))
 }
 
 /// Runs `work` in a solver scope of its own, so that the instances for one query do not slow down the next.

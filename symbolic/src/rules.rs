@@ -9,11 +9,11 @@
 //!   iterations so far.
 //!
 //! The client defines the state, and how it is havocked.
-use crate::engine::{Abandon, engine};
+use crate::engine::engine;
 use crate::merge::condition;
 use crate::mutation::running;
 use crate::origin::Origin;
-use crate::path::Write;
+use crate::path::{Abandon, Write};
 use crate::proof::any;
 use crate::query::refuted;
 use crate::word::SymWord;

@@ -1,12 +1,13 @@
 //! Searches of a map without a loop.
 use super::{SymMap, Symbolic};
 use crate::branch::branch;
-use crate::engine::{Abandon, engine};
+use crate::engine::engine;
 use crate::explore::oblige;
 use crate::facts::{FactSet, Quantified, Trigger};
 use crate::merge::condition;
 use crate::mutant::Operator;
 use crate::mutation::{change, running};
+use crate::path::Abandon;
 use crate::query::{Aim, check, in_scope};
 use crate::reads::see;
 use crate::word::SymWord;
