@@ -5,8 +5,8 @@ pub fn sources(texts: impl Iterator<Item = String>) -> Vec<String> {
     texts.map(|text| words(&text)).collect()
 }
 
-/// The quotations of the page that no source has, each as it is compared. A quotation is a block of Rust or of assembly
-/// without further words in its first line; a line `…` stands for code that is left out.
+/// The quotations of the page that are in no source, in the form in which they are compared. A quotation is a code block
+/// that is marked as `rust` or `asm` and nothing else. A line `…` in it replaces code that the page leaves out.
 pub fn stale(sources: &[String], page: &str) -> Vec<String> {
     let mut stale = Vec::new();
     for fence in ["\n```rust\n", "\n```asm\n"] {

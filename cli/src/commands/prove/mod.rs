@@ -8,9 +8,7 @@ use crate::host::error::Error;
 use crate::host::tools;
 use crate::host::workspace;
 use indicatif::{ProgressBar, ProgressStyle};
-use prover::{
-    Choice, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status, Trial, WeakeningReport,
-};
+use prover::{Choice, MutantProgress, Options, Others, Progress, Report, Sample, Status, SuiteError, Trial};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -95,13 +93,13 @@ impl Default for Arguments {
 /// Proves the named rows, or tries their mutants, and prints the report.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if arguments.mutants {
-        let report = try_mutants(arguments)?;
+        let report = tested(arguments, prover::try_mutants)?;
         write_json(arguments, &report)?;
         print::mutants(&report);
         return Ok(if report.all_killed() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     if arguments.weaken {
-        let report = try_weakenings(arguments)?;
+        let report = tested(arguments, prover::try_weakenings)?;
         write_json(arguments, &report)?;
         print::weakenings(&report);
         return Ok(if report.is_noticed() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -137,7 +135,8 @@ pub fn try_some_mutants() -> Result<Counts, Error> {
 /// Tries every `every`-th mutant of the named entries, or of all primitives if no names are given.
 fn try_sample(names: &[&str], every: u16) -> Result<Counts, Error> {
     let wanted = names.iter().map(ToString::to_string).collect();
-    let report = try_mutants(&Arguments { mutants: true, every, wanted, ..Arguments::default() })?;
+    let arguments = Arguments { mutants: true, every, wanted, ..Arguments::default() };
+    let report = tested(&arguments, prover::try_mutants)?;
     print::unnoticed(&report);
     let counted = |trial: &Trial| Counts::one(format!("{}: {:?}", trial.at, trial.change), trial.fate.is_settled());
     Ok(report.trials.iter().map(counted).sum())
@@ -146,8 +145,8 @@ fn try_sample(names: &[&str], every: u16) -> Result<Counts, Error> {
 /// The page of the proved properties.
 const DOCUMENT: &str = "docs/proved.md";
 
-/// Proves everything, by the cache if `cached`, and prints what is not proved. Counts the rows that are proved, and whether the
-/// page of the proved properties is up to date.
+/// Proves everything, by the cache if `cached`, and prints what is not proved. Counts the rows that are proved, and whether
+/// the page of the proved properties is up to date.
 pub fn prove_all(cached: bool) -> Result<Counts, Error> {
     let report = prove(&Arguments { no_cache: !cached, ..Arguments::default() })?;
     print::failures(&report);
@@ -200,18 +199,14 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn try_mutants(arguments: &Arguments) -> Result<MutantReport, Error> {
+/// Runs a test of the proofs, and shows its progress.
+fn tested<R>(
+    arguments: &Arguments,
+    test: impl FnOnce(&Options, Sample, &mut dyn FnMut(MutantProgress)) -> Result<R, SuiteError>,
+) -> Result<R, Error> {
     let bar = bar();
     let sample = Sample { every: arguments.every.into() };
-    let report = prover::try_mutants(&options(arguments)?, sample, &mut |progress| show(&bar, progress));
-    bar.finish_and_clear();
-    Ok(report?)
-}
-
-fn try_weakenings(arguments: &Arguments) -> Result<WeakeningReport, Error> {
-    let bar = bar();
-    let sample = Sample { every: arguments.every.into() };
-    let report = prover::try_weakenings(&options(arguments)?, sample, &mut |progress| show(&bar, progress));
+    let report = test(&options(arguments)?, sample, &mut |progress| show(&bar, progress));
     bar.finish_and_clear();
     Ok(report?)
 }

@@ -258,7 +258,7 @@ struct DebuggerLines {
 }
 
 impl DebuggerLines {
-    /// How each of these lines begins. A zero byte stands for a decimal number.
+    /// The beginning of a line of the debugger. A zero byte in it matches a decimal number.
     const BEGINNING: &[u8] = b"(\0).[\0] [0x";
 
     /// The bytes without such lines. The last of them may be held back.
